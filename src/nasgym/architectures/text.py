@@ -1,0 +1,129 @@
+"""Architectures as text, both ways.
+
+A chain is its operations in order: `conv3 conv3 maxpool2`. In a graph every layer names its
+predecessors: `conv3(0) conv5(1) conv3(1) add(2,3)`. `+` marks a residual convolution
+(`sepconv3+`), and a header stands in front as settings: `stem=2 width=16 augment=shift dropout=30`.
+The empty architecture is `empty`.
+"""
+
+import re
+
+from nasgym.architectures.architecture import Architecture, Header, Layer
+from nasgym.architectures.operations import HEADER_OPERATIONS, LAYER_OPERATIONS, Augmentation, Operation
+from nasgym.core.errors import ArchitectureError, nearest
+
+EMPTY = "empty"
+_LAYER = re.compile(r"(?P<name>[a-z]+)(?P<kernel>\d{1,4})?(?P<residual>\+)?(?:\((?P<inputs>[\d,]*)\))?")
+_SETTING = re.compile(r"(?P<name>[a-z]+)=(?P<value>[\w-]+)")
+_OPERATIONS = {operation.token: operation for operation in LAYER_OPERATIONS}
+_SETTINGS = {operation.token: operation for operation in HEADER_OPERATIONS}
+_AUGMENTATIONS = {augmentation.token: augmentation for augmentation in Augmentation}
+
+
+def format_architecture(architecture: Architecture) -> str:
+    """Return the text of `architecture`; `parse_architecture` gives the same value back."""
+    words = _header_words(architecture.header) if architecture.header else []
+    for layer in architecture.layers:
+        word = layer.operation.token + (str(layer.kernel) if layer.kernel else "") + ("+" if layer.residual else "")
+        if not architecture.is_chain:
+            word += "(" + ",".join(map(str, layer.inputs)) + ")"
+        words.append(word)
+    if not architecture.layers:
+        words.append(EMPTY)
+    return " ".join(words)
+
+
+def parse_architecture(text: str) -> Architecture:
+    """Return the architecture that `text` describes.
+
+    A layer without parentheses follows the layer just before it; merges must name both
+    predecessors. A final `terminal` is allowed and dropped.
+
+    Raises:
+        ArchitectureError: a word is not understood, or a predecessor does not exist.
+
+    >>> parse_architecture("conv3 conv3(1) add(1, 2)").leaves
+    (3,)
+    """
+    words = re.sub(r"\s*([(,])\s*|\s+(?=\))", r"\1", text.strip()).split()
+    if not words:
+        raise ArchitectureError(f"The architecture is an empty text; write {EMPTY!r} for the head alone.")
+    settings: dict[Operation, str] = {}
+    while words and (match := _SETTING.fullmatch(words[0])):
+        settings[_setting(match["name"])] = match["value"]
+        words.pop(0)
+    if words and words[-1] == Operation.TERMINAL.token:
+        words.pop()
+    if words == [EMPTY]:
+        words = []
+    layers: list[Layer] = []
+    for position, word in enumerate(words, start=1):
+        layers.append(_layer(word, position))
+    return Architecture(tuple(layers), _header(settings) if settings else None)
+
+
+def _layer(word: str, position: int) -> Layer:
+    match = _LAYER.fullmatch(word)
+    if match is None:
+        raise ArchitectureError(
+            f"Word {position} of the architecture, {word!r}, is not a layer; "
+            "layers look like conv3, maxpool2, sepconv3+ or add(1,2)."
+        )
+    name = match["name"]
+    if name not in _OPERATIONS:
+        known = ", ".join(_OPERATIONS)
+        raise ArchitectureError(
+            f"Word {position} of the architecture, {word!r}: unknown operation {name!r} (known: {known})."
+            + nearest(name, _OPERATIONS)
+        )
+    operation = _OPERATIONS[name]
+    if operation.has_kernel and not match["kernel"]:
+        raise ArchitectureError(f"Word {position} of the architecture, {word!r}, needs a kernel size, as in {name}3.")
+    if match["inputs"] is None:
+        if operation.arity == 2:
+            raise ArchitectureError(
+                f"Word {position} of the architecture, {word!r}, must name its two predecessors, as in {name}(1,2)."
+            )
+        inputs: tuple[int, ...] = (position - 1,)
+    else:
+        inputs = tuple(int(part) for part in match["inputs"].split(",") if part)
+    return Layer(operation, int(match["kernel"] or 0), inputs, residual=bool(match["residual"]))
+
+
+def _setting(name: str) -> Operation:
+    if name not in _SETTINGS:
+        known = ", ".join(_SETTINGS)
+        raise ArchitectureError(f"Unknown header setting {name!r} (known: {known}).{nearest(name, _SETTINGS)}")
+    return _SETTINGS[name]
+
+
+def _header(settings: dict[Operation, str]) -> Header:
+    for needed in (Operation.STEM_STRIDE, Operation.BASE_WIDTH):
+        if needed not in settings:
+            raise ArchitectureError(f"The header lacks {needed.token}=…, as in 'stem=2 width=16 conv3'.")
+    augmentation = settings.pop(Operation.AUGMENTATION, Augmentation.NONE.token)
+    if augmentation not in _AUGMENTATIONS:
+        known = ", ".join(_AUGMENTATIONS)
+        raise ArchitectureError(
+            f"Unknown augmentation {augmentation!r} (known: {known}).{nearest(augmentation, _AUGMENTATIONS)}"
+        )
+    numbers = {}
+    for operation, value in settings.items():
+        if not value.isdecimal():
+            raise ArchitectureError(f"Header setting {operation.token}={value!r} must be a whole number.")
+        numbers[operation] = int(value)
+    return Header(
+        stem_stride=numbers[Operation.STEM_STRIDE],
+        base_width=numbers[Operation.BASE_WIDTH],
+        augmentation=_AUGMENTATIONS[augmentation],
+        dropout=numbers.get(Operation.DROPOUT, 0),
+    )
+
+
+def _header_words(header: Header) -> list[str]:
+    words = [f"stem={header.stem_stride}", f"width={header.base_width}"]
+    if header.augmentation is not Augmentation.NONE:
+        words.append(f"augment={header.augmentation.token}")
+    if header.dropout:
+        words.append(f"dropout={header.dropout}")
+    return words

@@ -1,0 +1,1 @@
+"""Networks: profile and architecture → plan (integers, no torch) → build (torch), and drawing."""
