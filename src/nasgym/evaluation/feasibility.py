@@ -1,0 +1,57 @@
+"""What can exist on a task and what its budget allows, told from plans alone: nothing is trained, torch is not needed."""
+
+from functools import lru_cache
+
+from nasgym.architectures import Architecture
+from nasgym.core.errors import PlanError
+from nasgym.evaluation.outcome import Failed, FailureKind
+from nasgym.networks.plan import Plan, plan
+from nasgym.networks.profiles import NetworkProfile
+from nasgym.tasks import Task
+
+
+class Feasibility:
+    """Answers, for one task and profile, whether a network exists and is within budget.
+
+    Args:
+        task: gives the input shape, the number of classes and the budget.
+        profile: how architectures become networks.
+        cache_size: number of plans remembered.
+    """
+
+    def __init__(self, task: Task, profile: NetworkProfile, *, cache_size: int = 65536) -> None:
+        self._task = task
+        self._profile = profile
+        self._check = lru_cache(maxsize=cache_size)(self._plan)
+
+    def problem(self, architecture: Architecture) -> Failed | None:
+        """Return why `architecture` would not be trained, or `None` if it would."""
+        planned = self._check(architecture)
+        return planned if isinstance(planned, Failed) else self._over_budget(planned)
+
+    def exists(self, architecture: Architecture) -> bool:
+        """Return whether `architecture` is a network on this task's images, whatever it costs."""
+        return not isinstance(self._check(architecture), Failed)
+
+    def _plan(self, architecture: Architecture) -> Plan | Failed:
+        try:
+            return plan(architecture, self._task.input_shape, self._task.n_classes, self._profile)
+        except PlanError as error:
+            return Failed(FailureKind.INVALID, str(error))
+
+    def _over_budget(self, planned: Plan) -> Failed | None:
+        budget = self._task.budget
+        for name, cost, limit in (
+            ("parameters", planned.parameters, budget.parameters),
+            ("FLOPs", planned.flops, budget.flops),
+            ("bytes of int8 memory", planned.memory, budget.memory),
+        ):
+            if limit is not None and cost > limit:
+                return Failed(FailureKind.OVER_BUDGET, f"{cost:,} {name}; the budget is {limit:,}.")
+        if planned.parameters > self._profile.max_parameters:
+            return Failed(
+                FailureKind.OUT_OF_MEMORY,
+                f"{planned.parameters:,} parameters; profile {self._profile.name!r} builds at most "
+                f"{self._profile.max_parameters:,}.",
+            )
+        return None

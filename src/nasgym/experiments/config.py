@@ -1,0 +1,202 @@
+"""One typed configuration of a search: from keyword arguments, from a TOML file, or from both."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from nasgym.core.errors import ConfigurationError, nearest
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def seconds(text: str | float) -> float:
+    """Return the seconds of a duration such as `90`, `90s`, `15m` or `1h30m`.
+
+    Raises:
+        ValueError: not a duration, or not above zero.
+    """
+    if isinstance(text, str):
+        match = _DURATION.fullmatch(text.strip().lower())
+        if match is None or not any(match.groups()):
+            raise ValueError("a duration looks like 90s, 15m or 1h30m")
+        hours, minutes, rest = (float(part or 0) for part in match.groups())
+        text = 3600 * hours + 60 * minutes + rest
+    if not text > 0:
+        raise ValueError("a duration is above zero")
+    return float(text)
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DataSettings(_Section):
+    """Which images, and how they are split.
+
+    Attributes:
+        source: a folder, archive or file of images, or the name of a data set.
+        size: side of the square images the search sees, pixels.
+        labels: a CSV file with columns file, label and optionally split and group.
+        group_pattern: pattern over file names; images of one group never lie on two sides of the split.
+        classes: keep only these classes.
+        max_per_class: keep at most so many images of a class.
+        fractions: training, validation and test parts where the data have no official split.
+        split_seed: seed of the split.
+        strict: refuse data with corrupt files or classes that are too small, instead of leaving them out.
+    """
+
+    source: str
+    size: Annotated[int, Field(ge=8, le=512)] = 32
+    labels: Path | None = None
+    group_pattern: str | None = None
+    classes: tuple[str, ...] | None = None
+    max_per_class: Count | None = None
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    split_seed: int = 0
+    strict: bool = False
+
+
+class LimitSettings(_Section):
+    """What a network may cost.
+
+    Attributes:
+        max_parameters: trainable parameters.
+        max_flops: operations per image.
+        max_memory: bytes of int8 weights and peak activations.
+    """
+
+    max_parameters: Count | None = None
+    max_flops: Count | None = None
+    max_memory: Count | None = None
+
+
+class EvaluationSettings(_Section):
+    """How candidates are trained.
+
+    Attributes:
+        profile: how an architecture becomes a trained network.
+        epochs: passes over the training images; the profile's own number if left out.
+        samples: training images used; all if left out.
+        reward: what strategies hear: `accuracy`, or `blockqnn`, which also counts FLOPs and density.
+        device: `auto`, `cpu` or `cuda`.
+        time_limit: seconds after which a single training is given up.
+    """
+
+    profile: str = "default"
+    epochs: Count | None = None
+    samples: Count | None = None
+    reward: Literal["accuracy", "blockqnn"] = "accuracy"
+    device: str = "auto"
+    time_limit: Seconds | None = None
+
+
+class SearchConfig(_Section):
+    """Every setting of a search.
+
+    Attributes:
+        data: which images, and how they are split.
+        strategy: `evolution` or `random`.
+        space: name or YAML file of a search space.
+        max_layers: largest number of layers; the space's own if left out.
+        evaluations: networks to train; with `budget`, at most so many.
+        budget: wall-clock time for everything, final training included.
+        limits: what a network may cost.
+        evaluation: how candidates are trained.
+        finalists: best candidates that get the longer final training.
+        final_epochs: epochs of the final training; the profile's own number if left out.
+        seed: of the strategy and of the final training.
+        workers: processes that train candidates; one per core if left out, 0 for the calling process.
+        in_flight: proposals that may be out at once; decides, with the seed, what is proposed.
+        store: file or URL of the store.
+        out: folder for the results; `runs/NAME` if left out.
+    """
+
+    data: DataSettings
+    strategy: str = "evolution"
+    space: str = "chain"
+    max_layers: Count | None = None
+    evaluations: Count | None = None
+    budget: Seconds | None = None
+    limits: LimitSettings = LimitSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    finalists: Count = 3
+    final_epochs: Count | None = None
+    seed: int = 0
+    workers: Annotated[int, Field(ge=0)] | None = None
+    in_flight: Count = 4
+    store: str | None = None
+    out: Path | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        """Search 30 networks unless told how many or how long."""
+        if self.evaluations is None and self.budget is None:
+            object.__setattr__(self, "evaluations", 30)
+        return self
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file.
+
+    Raises:
+        ConfigurationError: the file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read configuration file {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"Configuration file {path} is not TOML: {error}.") from error
+
+
+def make_config(settings: Mapping[str, Any], *, source: str = "the settings") -> SearchConfig:
+    """Return the validated configuration; `source` says in errors where the settings come from.
+
+    Raises:
+        ConfigurationError: an unknown key (names the nearest one) or a wrong value.
+    """
+    try:
+        return SearchConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, source)) from error
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `over` on top, section by section."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            *sections, name = problem["loc"]
+            lines.append(f"unknown key {key!r}.{nearest(str(name), _keys(sections))}")
+        elif problem["type"] == "missing":
+            lines.append(f"{key!r} is missing.")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{key!r} is {problem['input']!r}: {message[:1].lower()}{message[1:]}.")
+    return f"In {source}: " + " ".join(lines)
+
+
+def _keys(sections: list[int | str]) -> list[str]:
+    model: type[BaseModel] = SearchConfig
+    for section in sections:
+        annotation = model.model_fields[str(section)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)
