@@ -1,9 +1,9 @@
 """Actions that build an architecture step by step, as types."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
-from nasgym.architectures.operations import Operation
+from nasgym.architectures.operations import Operation, header_word, layer_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,37 @@ class SetHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class AddStage:
+    """Add several layers at once, each on the one before it (`edge-mini`)."""
+
+    layers: tuple[AddLayer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Terminate:
     """Declare the architecture finished."""
 
 
-Action = AddLayer | ShiftPointer | SetHeader | Terminate
+Action = AddLayer | AddStage | ShiftPointer | SetHeader | Terminate
+
+
+def action_label(action: Action) -> str:
+    """Return a short name: `conv3`, `conv3+`, `add(2,1)`, `p1 up`, `stem=2`, `terminal`, `conv3 maxpool2`.
+
+    >>> action_label(AddLayer(Operation.ADDITION, inputs=(2, 1)))
+    'add(2,1)'
+    """
+    match action:
+        case AddLayer(operation, kernel, inputs, residual):
+            word = layer_token(operation, kernel, residual)
+            return word if inputs is None else f"{word}({','.join(map(str, inputs))})"
+        case AddStage(layers):
+            return " ".join(action_label(layer) for layer in layers)
+        case ShiftPointer(pointer, offset):
+            return f"p{pointer} {'up' if offset > 0 else 'down'}"
+        case SetHeader(operation, value):
+            return header_word(operation, value)
+        case Terminate():
+            return Operation.TERMINAL.token
+        case _:
+            assert_never(action)

@@ -6,7 +6,15 @@ Layer `i` of an architecture is `architecture.layers[i - 1]`; index 0 is the inp
 
 from dataclasses import dataclass
 
-from nasgym.architectures.operations import LAYER_OPERATIONS, MERGES, Augmentation, Operation
+from nasgym.architectures.operations import (
+    LAYER_OPERATIONS,
+    MERGES,
+    SKELETON_OPERATIONS,
+    Augmentation,
+    Operation,
+    layer_token,
+)
+from nasgym.architectures.skeletons import SLOTS, Skeleton
 from nasgym.core.errors import ArchitectureError
 
 
@@ -33,11 +41,16 @@ class Layer:
             raise ArchitectureError(
                 f"{self.operation.token!r} takes {self.operation.arity} predecessor(s), got {list(self.inputs)}."
             )
-        if self.operation.has_kernel != (self.kernel > 0):
+        if self.kernel < 1 if self.operation.has_kernel else self.kernel != 0:
             need = "a kernel size of at least 1" if self.operation.has_kernel else "no kernel size (0)"
             raise ArchitectureError(f"{self.operation.token!r} needs {need}, got {self.kernel}.")
         if self.residual and not self.operation.has_weights:
             raise ArchitectureError(f"{self.operation.token!r} cannot be residual: only convolutions can.")
+
+    @property
+    def token(self) -> str:
+        """The layer without its predecessors, as in the text form: `conv3`, `sepconv3+`, `add`."""
+        return layer_token(self.operation, self.kernel, self.residual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +82,22 @@ class Header:
 class Architecture:
     """A network before it is planned for an input: its layers, and its header where the space has one.
 
-    The empty architecture is valid: the head alone.
+    The empty architecture is valid: the head alone. A fixed skeleton has as many layers as slots.
+
+    Attributes:
+        layers: first to last.
+        header: choices for the whole network.
+        skeleton: what the layers stand for.
     """
 
     layers: tuple[Layer, ...] = ()
     header: Header | None = None
+    skeleton: Skeleton = Skeleton.LAYERED
 
     def __post_init__(self) -> None:
+        if self.skeleton is not Skeleton.LAYERED:
+            self._check_slots()
+            return
         for index, layer in enumerate(self.layers, start=1):
             for source in layer.inputs:
                 if not 0 <= source < index:
@@ -87,6 +109,25 @@ class Architecture:
                 raise ArchitectureError(
                     f"Layer {index} ({layer.operation.token}) merges {list(layer.inputs)}; "
                     "both predecessors must be layers (1 or more), not the image (0)."
+                )
+            if layer.operation in SKELETON_OPERATIONS:
+                raise ArchitectureError(
+                    f"Layer {index} ({layer.token}) only exists in a fixed skeleton; "
+                    f"name it first, as in 'skeleton={Skeleton.MACRO.token} …'."
+                )
+
+    def _check_slots(self) -> None:
+        slots, name = SLOTS[self.skeleton], self.skeleton.token
+        if self.header is not None:
+            raise ArchitectureError(f"Skeleton {name!r} has no header; leave it out.")
+        if len(self.layers) != len(slots):
+            raise ArchitectureError(f"Skeleton {name!r} has {len(slots)} layers, got {len(self.layers)}.")
+        for index, (layer, slot) in enumerate(zip(self.layers, slots, strict=True), start=1):
+            if layer.inputs != (slot.source,) or layer.residual or (layer.operation, layer.kernel) not in slot.choices:
+                known = ", ".join(layer_token(operation, kernel, False) for operation, kernel in slot.choices)
+                raise ArchitectureError(
+                    f"Layer {index} ({layer.token} on {list(layer.inputs)}) does not fit skeleton {name!r}: "
+                    f"there it is one of {known}, on {slot.source}."
                 )
 
     def __len__(self) -> int:
@@ -100,11 +141,16 @@ class Architecture:
     @property
     def is_chain(self) -> bool:
         """Whether every layer takes its input from the layer just before it."""
-        return all(layer.inputs == (index,) for index, layer in enumerate(self.layers))
+        return self.skeleton is not Skeleton.CELL201 and all(layer.inputs == (index,) for index, layer in enumerate(self.layers))
 
     @property
     def leaves(self) -> tuple[int, ...]:
-        """Indices of the layers that no layer uses, in index order; `(0,)` for the empty architecture."""
+        """Indices of the layers that no layer uses, in index order; `(0,)` for the empty architecture.
+
+        A fixed skeleton joins its layers in its own way and leaves the last one.
+        """
+        if self.skeleton is not Skeleton.LAYERED:
+            return (len(self.layers),)
         used = {source for layer in self.layers for source in layer.inputs}
         return tuple(index for index in range(1, len(self.layers) + 1) if index not in used) or (0,)
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from nasgym.architectures.architecture import Architecture, Layer
 from nasgym.architectures.operations import Operation
+from nasgym.architectures.skeletons import Skeleton
 from nasgym.architectures.text import format_architecture
 
 MAX_ORDERS = 4096
@@ -76,11 +77,11 @@ def _expand(architecture: Architecture, leaves: LeafMerge) -> _Graph:
     inputs: list[tuple[int, ...]] = [()]
     layers: list[Layer | None] = [None]
     for layer in architecture.layers:
-        labels.append(f"{layer.operation.token}{layer.kernel}{'+' * layer.residual}")
+        labels.append(layer.token)
         inputs.append(layer.inputs)
         layers.append(layer)
     ends = architecture.leaves
-    concatenation = f"{Operation.CONCATENATION.token}0"
+    concatenation = Operation.CONCATENATION.token
     if leaves is LeafMerge.TOGETHER and len(ends) > 1:
         labels.append(concatenation)
         inputs.append(ends)
@@ -92,7 +93,7 @@ def _expand(architecture: Architecture, leaves: LeafMerge) -> _Graph:
             inputs.append((first, leaf))
             layers.append(Layer(Operation.CONCATENATION, 0, (first, leaf)))
             first = len(labels) - 1
-    addition = f"{Operation.ADDITION.token}0"
+    addition = Operation.ADDITION.token
     return _Graph(
         tuple(labels), tuple(inputs), tuple(label == addition for label in labels), tuple(layers), len(labels) - 1
     )
@@ -139,16 +140,17 @@ def _walk(graph: _Graph, inputs: tuple[tuple[int, ...], ...]) -> tuple[_Walk, tu
     """
     order: dict[int, int] = {0: 0}
     words: list[tuple[str, tuple[int, ...]]] = []
-
-    def visit(node: int) -> None:
-        if node in order:
-            return
-        for source in inputs[node]:
-            visit(source)
-        order[node] = len(order)
-        words.append((graph.labels[node], tuple(order[source] for source in inputs[node])))
-
-    visit(graph.output)
+    pending = [graph.output]
+    while pending:
+        node = pending[-1]
+        unfinished = [source for source in inputs[node] if source not in order]
+        if unfinished:
+            pending.append(unfinished[0])
+            continue
+        pending.pop()
+        if node not in order:
+            order[node] = len(order)
+            words.append((graph.labels[node], tuple(order[source] for source in inputs[node])))
     return tuple(words), tuple(order)
 
 

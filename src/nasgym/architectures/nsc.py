@@ -4,7 +4,7 @@ Rows of zeros are empty. Header rows (`edge`, `joint`) have index 0 and a type c
 choice in the kernel column. A residual convolution has its own index as `pred2`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,8 @@ from nasgym.architectures.operations import EMPTY_ROW, HEADER_OPERATIONS, Augmen
 from nasgym.core.errors import ArchitectureError
 
 Row = tuple[int, int, int, int, int]
+LARGEST_VALUE = 999_999
+"""No value of a row is larger, so that every architecture that is decoded can be written as text, too."""
 COLUMNS = ("index", "type", "kernel", "pred1", "pred2")
 
 
@@ -32,6 +34,26 @@ def header_rows(header: Header) -> list[Row]:
     """Return the four rows of a complete header."""
     values = (header.stem_stride, header.base_width, int(header.augmentation), header.dropout)
     return [(0, int(operation), value, 0, 0) for operation, value in zip(HEADER_OPERATIONS, values, strict=True)]
+
+
+def header_from(values: Mapping[Operation, int]) -> Header:
+    """Return the header of these choices, by row type; augmentation and dropout may be left out.
+
+    Raises:
+        ArchitectureError: stem stride or base width is missing, or a value is out of range.
+    """
+    for needed in (Operation.STEM_STRIDE, Operation.BASE_WIDTH):
+        if needed not in values:
+            raise ArchitectureError(f"The header lacks {needed.token!r} (NSC type {needed:d}).")
+    code = values.get(Operation.AUGMENTATION, 0)
+    if code not in set(Augmentation):
+        raise ArchitectureError(f"Unknown augmentation code {code} in the NSC (known: 0 to {max(Augmentation):d}).")
+    return Header(
+        stem_stride=values[Operation.STEM_STRIDE],
+        base_width=values[Operation.BASE_WIDTH],
+        augmentation=Augmentation(code),
+        dropout=values.get(Operation.DROPOUT, 0),
+    )
 
 
 def pad_rows(rows: Sequence[Row], n_rows: int) -> NDArray[np.int64]:
@@ -75,8 +97,10 @@ def decode(rows: ArrayLike) -> Architecture:
         return Architecture()
     if array.ndim != 2 or array.shape[1] != len(COLUMNS):
         raise ArchitectureError(f"An NSC array has shape (n, 5), columns {', '.join(COLUMNS)}; got {array.shape}.")
-    if not np.issubdtype(array.dtype, np.number) or np.any(array != np.floor(array)):
+    if array.dtype.kind not in "iuf" or not np.all(np.isfinite(array) & (array == np.floor(array))):
         raise ArchitectureError("An NSC array holds whole numbers only.")
+    if np.any((array < 0) | (array > LARGEST_VALUE)):
+        raise ArchitectureError(f"An NSC array holds numbers from 0 to {LARGEST_VALUE} only.")
     table = [tuple(int(value) for value in row) for row in array.tolist()]
     header: dict[Operation, int] = {}
     layers: dict[int, tuple[int, ...]] = {}
@@ -88,6 +112,10 @@ def decode(rows: ArrayLike) -> Architecture:
         if operation is Operation.TERMINAL:
             continue
         if operation in HEADER_OPERATIONS:
+            if operation in header or index or any(row[3:]):
+                raise ArchitectureError(
+                    f"NSC row {number} {row}: a header row has index 0, no predecessors, and stands once."
+                )
             header[operation] = row[2]
         elif index < 1 or index in layers:
             raise ArchitectureError(f"NSC row {number} {row}: index {index} is taken already, or below 1.")
@@ -95,7 +123,7 @@ def decode(rows: ArrayLike) -> Architecture:
             layers[index] = row
     order = {index: position for position, index in enumerate(sorted(layers), start=1)}
     decoded = tuple(_layer(layers[index], {0: 0} | order) for index in order)
-    return Architecture(decoded, _header(header) if header else None)
+    return Architecture(decoded, header_from(header) if header else None)
 
 
 def _operation(code: int, number: int, row: tuple[int, ...]) -> Operation:
@@ -117,18 +145,3 @@ def _layer(row: tuple[int, ...], order: dict[int, int]) -> Layer:
         if source not in order or source >= index:
             raise ArchitectureError(f"NSC row {row}: predecessor {source} is not a row before it.")
     return Layer(operation, kernel, tuple(order[source] for source in sources), residual=residual)
-
-
-def _header(values: dict[Operation, int]) -> Header:
-    for needed in (Operation.STEM_STRIDE, Operation.BASE_WIDTH):
-        if needed not in values:
-            raise ArchitectureError(f"The NSC has header rows but none for {needed.token!r} (type {needed:d}).")
-    code = values.get(Operation.AUGMENTATION, 0)
-    if code not in set(Augmentation):
-        raise ArchitectureError(f"Unknown augmentation code {code} in the NSC (known: 0 to {max(Augmentation):d}).")
-    return Header(
-        stem_stride=values[Operation.STEM_STRIDE],
-        base_width=values[Operation.BASE_WIDTH],
-        augmentation=Augmentation(code),
-        dropout=values.get(Operation.DROPOUT, 0),
-    )

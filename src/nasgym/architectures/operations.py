@@ -1,7 +1,7 @@
 """The operations a layer can be, with their type codes in the Neural Structure Code (NSC).
 
 Codes 1-7 are those of BlockQNN (arXiv 1808.05584) as used in arXiv 1911.03769, Table 1;
-the others extend the same row encoding for the `edge` and `joint` spaces.
+8-13 extend the same row encoding for the `edge` and `joint` spaces, 14-18 for fixed skeletons.
 """
 
 from enum import IntEnum
@@ -28,6 +28,16 @@ class Operation(IntEnum):
     BASE_WIDTH = 11
     AUGMENTATION = 12
     DROPOUT = 13
+    ZERO = 14
+    """Nothing at all: zeros of the input's shape (`none` in NAS-Bench-201)."""
+    AVERAGE_SAME = 15
+    """Average over the neighbours of each pixel, stride 1, as many as lie in the image."""
+    INVERTED_RESIDUAL = 16
+    """MobileNetV2's block; expansion 3 with kernel 3, and 6 with kernel 5 (NAS-Bench-Macro's MB3_K3 and MB6_K5)."""
+    NUMBER = 17
+    """One number of a NAS-Bench-MR code, in the kernel column."""
+    SKELETON = 18
+    """Row that names a fixed skeleton."""
 
     @property
     def token(self) -> str:
@@ -60,8 +70,14 @@ class Operation(IntEnum):
 MERGES = frozenset({Operation.ADDITION, Operation.CONCATENATION})
 HEADER_OPERATIONS = (Operation.STEM_STRIDE, Operation.BASE_WIDTH, Operation.AUGMENTATION, Operation.DROPOUT)
 LAYER_OPERATIONS = frozenset(
-    operation for operation in Operation if operation not in HEADER_OPERATIONS and operation is not Operation.TERMINAL
+    operation
+    for operation in Operation
+    if operation not in (*HEADER_OPERATIONS, Operation.TERMINAL, Operation.SKELETON)
 )
+SKELETON_OPERATIONS = frozenset(
+    {Operation.ZERO, Operation.AVERAGE_SAME, Operation.INVERTED_RESIDUAL, Operation.NUMBER}
+)
+"""Layers that only a fixed skeleton has room for."""
 WITH_KERNEL = frozenset(
     {
         Operation.CONVOLUTION,
@@ -69,6 +85,9 @@ WITH_KERNEL = frozenset(
         Operation.AVERAGE_POOLING,
         Operation.SEPARABLE,
         Operation.REDUCTION,
+        Operation.AVERAGE_SAME,
+        Operation.INVERTED_RESIDUAL,
+        Operation.NUMBER,
     }
 )
 _TOKENS = {
@@ -85,6 +104,11 @@ _TOKENS = {
     Operation.BASE_WIDTH: "width",
     Operation.AUGMENTATION: "augment",
     Operation.DROPOUT: "dropout",
+    Operation.ZERO: "none",
+    Operation.AVERAGE_SAME: "avgsame",
+    Operation.INVERTED_RESIDUAL: "mbconv",
+    Operation.NUMBER: "n",
+    Operation.SKELETON: "skeleton",
 }
 
 
@@ -100,3 +124,14 @@ class Augmentation(IntEnum):
     def token(self) -> str:
         """Name in text and configuration: `none`, `shift`, `shift-flip`, `quarter-turns`."""
         return self.name.lower().replace("_", "-")
+
+
+def layer_token(operation: Operation, kernel: int, residual: bool) -> str:
+    """Return the word for a layer without its predecessors: `conv3`, `sepconv3+`, `add`."""
+    return f"{operation.token}{kernel or ''}{'+' if residual else ''}"
+
+
+def header_word(operation: Operation, value: int) -> str:
+    """Return the word for a header choice: `stem=2`, `augment=shift-flip`."""
+    shown = Augmentation(value).token if operation is Operation.AUGMENTATION else str(value)
+    return f"{operation.token}={shown}"

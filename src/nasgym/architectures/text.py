@@ -9,12 +9,15 @@ The empty architecture is `empty`.
 import re
 
 from nasgym.architectures.architecture import Architecture, Header, Layer
-from nasgym.architectures.operations import HEADER_OPERATIONS, LAYER_OPERATIONS, Augmentation, Operation
+from nasgym.architectures.operations import HEADER_OPERATIONS, LAYER_OPERATIONS, Augmentation, Operation, header_word
 from nasgym.core.errors import ArchitectureError, nearest
 
 EMPTY = "empty"
-_LAYER = re.compile(r"(?P<name>[a-z]+)(?P<kernel>\d{1,4})?(?P<residual>\+)?(?:\((?P<inputs>[\d,]*)\))?")
+_LAYER = re.compile(
+    r"(?P<name>[a-z]+)(?P<kernel>[0-9]{1,6})?(?P<residual>\+)?(?:\((?P<inputs>[0-9]{1,6}(?:,[0-9]{1,6})*)\))?"
+)
 _SETTING = re.compile(r"(?P<name>[a-z]+)=(?P<value>[\w-]+)")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _OPERATIONS = {operation.token: operation for operation in LAYER_OPERATIONS}
 _SETTINGS = {operation.token: operation for operation in HEADER_OPERATIONS}
 _AUGMENTATIONS = {augmentation.token: augmentation for augmentation in Augmentation}
@@ -23,11 +26,9 @@ _AUGMENTATIONS = {augmentation.token: augmentation for augmentation in Augmentat
 def format_architecture(architecture: Architecture) -> str:
     """Return the text of `architecture`; `parse_architecture` gives the same value back."""
     words = _header_words(architecture.header) if architecture.header else []
+    chain = architecture.is_chain
     for layer in architecture.layers:
-        word = layer.operation.token + (str(layer.kernel) if layer.kernel else "") + ("+" if layer.residual else "")
-        if not architecture.is_chain:
-            word += "(" + ",".join(map(str, layer.inputs)) + ")"
-        words.append(word)
+        words.append(layer.token if chain else f"{layer.token}({','.join(map(str, layer.inputs))})")
     if not architecture.layers:
         words.append(EMPTY)
     return " ".join(words)
@@ -50,7 +51,10 @@ def parse_architecture(text: str) -> Architecture:
         raise ArchitectureError(f"The architecture is an empty text; write {EMPTY!r} for the head alone.")
     settings: dict[Operation, str] = {}
     while words and (match := _SETTING.fullmatch(words[0])):
-        settings[_setting(match["name"])] = match["value"]
+        setting = _setting(match["name"])
+        if setting in settings:
+            raise ArchitectureError(f"Header setting {setting.token!r} is there twice; keep one.")
+        settings[setting] = match["value"]
         words.pop(0)
     if words and words[-1] == Operation.TERMINAL.token:
         words.pop()
@@ -86,7 +90,7 @@ def _layer(word: str, position: int) -> Layer:
             )
         inputs: tuple[int, ...] = (position - 1,)
     else:
-        inputs = tuple(int(part) for part in match["inputs"].split(",") if part)
+        inputs = tuple(int(part) for part in match["inputs"].split(","))
     return Layer(operation, int(match["kernel"] or 0), inputs, residual=bool(match["residual"]))
 
 
@@ -109,8 +113,10 @@ def _header(settings: dict[Operation, str]) -> Header:
         )
     numbers = {}
     for operation, value in settings.items():
-        if not value.isdecimal():
-            raise ArchitectureError(f"Header setting {operation.token}={value!r} must be a whole number.")
+        if not _NUMBER.fullmatch(value):
+            raise ArchitectureError(
+                f"Header setting {operation.token}={value!r} must be a whole number of at most six digits."
+            )
         numbers[operation] = int(value)
     return Header(
         stem_stride=numbers[Operation.STEM_STRIDE],
@@ -121,9 +127,12 @@ def _header(settings: dict[Operation, str]) -> Header:
 
 
 def _header_words(header: Header) -> list[str]:
-    words = [f"stem={header.stem_stride}", f"width={header.base_width}"]
+    words = [
+        header_word(Operation.STEM_STRIDE, header.stem_stride),
+        header_word(Operation.BASE_WIDTH, header.base_width),
+    ]
     if header.augmentation is not Augmentation.NONE:
-        words.append(f"augment={header.augmentation.token}")
+        words.append(header_word(Operation.AUGMENTATION, header.augmentation))
     if header.dropout:
-        words.append(f"dropout={header.dropout}")
+        words.append(header_word(Operation.DROPOUT, header.dropout))
     return words

@@ -40,6 +40,10 @@ class CheckpointError(NasgymError):
     """A file of weights cannot be read, or belongs to something else."""
 
 
+class ReportError(NasgymError):
+    """A report cannot be written."""
+
+
 class PluginError(NasgymError):
     """A plug-in is unknown, or does not keep its contract."""
 

@@ -1,11 +1,13 @@
 """From a request to an outcome and its reward, each (task, architecture) trained once. No torch."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from nasgym.core.errors import ConfigurationError
 from nasgym.evaluation.feasibility import Feasibility
 from nasgym.evaluation.outcome import Failed, FailureKind, Outcome
 from nasgym.evaluation.request import Estimator, EvaluationKey, EvaluationRequest, OutcomeCache
-from nasgym.evaluation.rewards import RewardFunction, accuracy_reward
+from nasgym.evaluation.rewards import AccuracyReward, Reward
 from nasgym.tasks import Task
 
 
@@ -54,15 +56,13 @@ class Evaluator:
     Args:
         estimator: tells how good a network is.
         cache: where outcomes are looked up and kept; a new `MemoryCache` unless given.
-        reward: from an outcome to a reward in [0, 1].
+        reward: from an outcome to a number in [0, 1]; the accuracy unless given.
     """
 
-    def __init__(
-        self, estimator: Estimator, cache: OutcomeCache | None = None, reward: RewardFunction = accuracy_reward
-    ) -> None:
+    def __init__(self, estimator: Estimator, cache: OutcomeCache | None = None, reward: Reward | None = None) -> None:
         self.estimator = estimator
         self.cache: OutcomeCache = MemoryCache() if cache is None else cache
-        self.reward = reward
+        self.reward: Reward = AccuracyReward() if reward is None else reward
         self._task: Task | None = None
         self._feasibility: Feasibility | None = None
 
@@ -70,6 +70,9 @@ class Evaluator:
         """Return the evaluation of `request`, from the cache where it is known.
 
         A bug in the estimator raises; a network that fails is an outcome.
+
+        Raises:
+            ConfigurationError: the reward lies outside [0, 1].
         """
         key = request.key(self.estimator)
         problem = self.feasibility(request.task).problem(request.architecture)
@@ -89,5 +92,15 @@ class Evaluator:
             self._task, self._feasibility = task, Feasibility(task, self.estimator.profile)
         return self._feasibility
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is found again: the plans."""
+        return self.__dict__ | {"_task": None, "_feasibility": None}
+
     def _evaluation(self, outcome: Outcome, key: EvaluationKey, *, from_store: bool) -> Evaluation:
-        return Evaluation(outcome, key.architecture_id, from_store, self.reward(outcome))
+        reward = self.reward(outcome)
+        if not 0 <= reward <= 1:
+            raise ConfigurationError(
+                f"The reward of network {key.architecture_id} is {reward}, from {outcome}; rewards lie in [0, 1]: "
+                "correct the reward function, or the estimator's accuracy."
+            )
+        return Evaluation(outcome, key.architecture_id, from_store, reward)

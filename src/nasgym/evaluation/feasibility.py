@@ -7,7 +7,7 @@ from nasgym.core.errors import PlanError
 from nasgym.evaluation.outcome import Failed, FailureKind
 from nasgym.networks.plan import Plan, plan
 from nasgym.networks.profiles import NetworkProfile
-from nasgym.tasks import Task
+from nasgym.tasks import Budget, Task
 
 
 class Feasibility:
@@ -27,7 +27,7 @@ class Feasibility:
     def problem(self, architecture: Architecture) -> Failed | None:
         """Return why `architecture` would not be trained, or `None` if it would."""
         planned = self._check(architecture)
-        return planned if isinstance(planned, Failed) else self._over_budget(planned)
+        return planned if isinstance(planned, Failed) else excess(planned, self._task.budget)
 
     def exists(self, architecture: Architecture) -> bool:
         """Return whether `architecture` is a network on this task's images, whatever it costs."""
@@ -39,19 +39,20 @@ class Feasibility:
         except PlanError as error:
             return Failed(FailureKind.INVALID, str(error))
 
-    def _over_budget(self, planned: Plan) -> Failed | None:
-        budget = self._task.budget
-        for name, cost, limit in (
-            ("parameters", planned.parameters, budget.parameters),
-            ("FLOPs", planned.flops, budget.flops),
-            ("bytes of int8 memory", planned.memory, budget.memory),
-        ):
-            if limit is not None and cost > limit:
-                return Failed(FailureKind.OVER_BUDGET, f"{cost:,} {name}; the budget is {limit:,}.")
-        if planned.parameters > self._profile.max_parameters:
-            return Failed(
-                FailureKind.OUT_OF_MEMORY,
-                f"{planned.parameters:,} parameters; profile {self._profile.name!r} builds at most "
-                f"{self._profile.max_parameters:,}.",
-            )
-        return None
+
+def excess(planned: Plan, budget: Budget) -> Failed | None:
+    """Return by what `planned` is over `budget` or its profile's safety cap; `None` if it is not."""
+    for name, attribute, limit in (
+        ("parameters", "parameters", budget.parameters),
+        ("FLOPs", "flops", budget.flops),
+        ("bytes of int8 memory", "memory", budget.memory),
+    ):
+        if limit is not None and (cost := getattr(planned, attribute)) > limit:
+            return Failed(FailureKind.OVER_BUDGET, f"{cost:,} {name}; the budget is {limit:,}.")
+    if planned.exceeds_cap:
+        return Failed(
+            FailureKind.OUT_OF_MEMORY,
+            f"{planned.parameters:,} parameters; profile {planned.profile.name!r} builds at most "
+            f"{planned.profile.max_parameters:,}.",
+        )
+    return None

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from nasgym.evaluation import Estimator, EvaluationRequest, Failed, FailureKind, Outcome
+from nasgym.executors.local import close_executor
 
 ATTEMPTS = 3
 """Times a request is started before the death of its worker is put down to the network itself."""
@@ -78,11 +79,7 @@ class Evaluations:
 
     def close(self, *, wait: bool = True) -> None:
         """Stop; without `wait`, workers are killed in the middle of what they do."""
-        processes = list((getattr(self._executor, "_processes", None) or {}).values())
-        self._executor.shutdown(wait=wait, cancel_futures=True)
-        if not wait:
-            for process in processes:
-                process.kill()
+        close_executor(self._executor, wait=wait)
 
     def _submit(self, number: int, request: EvaluationRequest) -> None:
         self._running[self._executor.submit(evaluate, self._estimator, request)] = (number, request)

@@ -33,6 +33,15 @@ def local_executor(workers: int, *, threads: int = 1) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(threads,))
 
 
+def close_executor(executor: Executor, *, wait: bool) -> None:
+    """Shut `executor` down; without `wait`, its processes are killed in the middle of what they do."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())
+    executor.shutdown(wait=wait, cancel_futures=True)
+    if not wait:
+        for process in processes:
+            process.kill()
+
+
 def usable_cores() -> int:
     """Return the number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

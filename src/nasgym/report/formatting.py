@@ -1,7 +1,6 @@
 """Numbers as people read them. Spaces inside a quantity do not break."""
 
 from collections.abc import Sequence
-from math import floor, log10
 
 _NBSP = "\u00a0"
 UNKNOWN = "–"
@@ -10,11 +9,6 @@ UNKNOWN = "–"
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share in [0, 1] as a percentage: `87.3 %`."""
     return UNKNOWN if share is None else f"{100 * share:.{digits}f}{_NBSP}%"
-
-
-def points(difference: float) -> str:
-    """Return a difference of shares in percentage points, with its sign: `+12.4 points`."""
-    return f"{100 * difference:+.1f}{_NBSP}points".replace("-", "−")
 
 
 def quantity(number: float | None, unit: str = "") -> str:
@@ -32,8 +26,8 @@ def quantity(number: float | None, unit: str = "") -> str:
         value, prefix = value / 1000, larger
     if not prefix:
         return f"{value:.0f}{_NBSP}{unit}" if unit else f"{value:.0f}"
-    digits = max(0, 2 - floor(log10(value + 0.5 * 10 ** (floor(log10(value)) - 2))))
-    return f"{value:.{digits}f}{_NBSP}{prefix}{unit}"
+    digits = f"{value:#.3g}".rstrip(".")
+    return f"{digits}{_NBSP}{prefix}{unit}"
 
 
 def integer(number: int) -> str:
@@ -68,3 +62,8 @@ def enumeration(words: Sequence[str]) -> str:
 def article(noun: str) -> str:
     """Return a noun with its indefinite article: `a random network`."""
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def sentence_case(text: str) -> str:
+    """Return a text with its first letter in upper case and the others as they are."""
+    return text[:1].upper() + text[1:]

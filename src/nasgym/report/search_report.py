@@ -123,7 +123,7 @@ class Finalist:
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
+class FinalTest:
     """The one look at the test images, taken with the chosen network.
 
     Attributes:
@@ -198,7 +198,7 @@ class SearchReport:
     run: RunFacts
     candidates: tuple[Candidate, ...] = ()
     finalists: tuple[Finalist, ...] = ()
-    test: TestResult | None = None
+    test: FinalTest | None = None
     baselines: tuple[Baseline, ...] = ()
 
     @property

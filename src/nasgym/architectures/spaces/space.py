@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures.actions import Action
+from nasgym.architectures.actions import Action, action_label
 from nasgym.architectures.architecture import Architecture, Layer
 from nasgym.architectures.canonical import LeafMerge
 
@@ -45,6 +45,7 @@ class SearchSpace(ABC):
 
     Attributes:
         name: what users call it.
+        kind: the family it belongs to: `chain`, `multi-branch`, …; a plug-in names its own.
         max_layers: d, the largest number of layers.
         actions: the actions by id.
         n_rows: rows of the NSC array and of the observation (d, and the header's rows where there is one).
@@ -53,6 +54,7 @@ class SearchSpace(ABC):
     """
 
     name: str
+    kind: str
     max_layers: int
     actions: tuple[Action, ...]
     n_rows: int
@@ -62,6 +64,10 @@ class SearchSpace(ABC):
     def start(self) -> Draft:
         """Return the empty draft."""
         return Draft()
+
+    def describe(self, action: int) -> str:
+        """Return what the action with this id does, in a few words."""
+        return action_label(self.actions[action])
 
     @abstractmethod
     def apply(self, draft: Draft, action: int) -> Draft:
@@ -73,11 +79,17 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def legal(self, draft: Draft) -> NDArray[np.bool_]:
-        """Return which actions can be taken, shape `(len(actions),)`: those that do not end as `ILLEGAL`."""
+        """Return which actions can be taken, shape `(len(actions),)`: those that do not end as `ILLEGAL`.
+
+        None can once the draft has ended. The array is the caller's own.
+        """
 
     @abstractmethod
     def architecture(self, draft: Draft) -> Architecture | None:
-        """Return the architecture so far; `None` while header choices are still to be made."""
+        """Return the architecture so far.
+
+        `None` while choices that every network of the space needs are still to be made, such as a header's.
+        """
 
     @abstractmethod
     def rows(self, draft: Draft) -> NDArray[np.int64]:

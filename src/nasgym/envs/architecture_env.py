@@ -1,0 +1,234 @@
+"""Neural architecture search as a Gymnasium environment: one step is one action on an architecture (SPEC §3)."""
+
+import operator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+
+from nasgym.architectures import format_architecture
+from nasgym.architectures.actions import SetHeader, ShiftPointer
+from nasgym.core.errors import ArchitectureError, ConfigurationError, nearest
+from nasgym.envs.config import EnvConfig, Objective, RewardTiming
+from nasgym.envs.parts import described, make_evaluator, make_space, step_limit, task_for
+from nasgym.envs.positions import Position, PositionTree, Stop
+from nasgym.envs.rendering import as_image, as_text
+from nasgym.evaluation import Completed, EvaluationRequest, Failed
+from nasgym.evaluation.evaluator import Evaluation
+from nasgym.store import Store
+from nasgym.tasks import Task
+
+RESET_OPTIONS = ("task", "new_meta_episode")
+
+
+class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
+    """Builds an architecture by actions; the reward tells how good a network it is.
+
+    The transitions are deterministic. What episodes leave behind are the outcomes, none of which is computed
+    twice, and with `objective="improvement"` the incumbent of the meta-episode.
+
+    Args:
+        config: what the environment is made from; or the same as keywords.
+        render_mode: `ansi` (text), `rgb_array` (a drawing) or `None`.
+        **settings: the fields of `EnvConfig`, by name.
+
+    Raises:
+        ConfigurationError: an unknown setting, a wrong value, or settings that do not go together.
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012 - declared by Gymnasium
+
+    def __init__(self, config: EnvConfig | None = None, *, render_mode: str | None = None, **settings: Any) -> None:
+        if config is not None and settings:
+            raise ConfigurationError(f"Give a configuration or settings, not both; got {', '.join(settings)} as well.")
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            known = ", ".join(modes)
+            raise ConfigurationError(
+                f"Unknown render_mode {render_mode!r} (known: {known}).{nearest(render_mode, modes)}"
+            )
+        self.config = EnvConfig.of(**settings) if config is None else config
+        self.render_mode = render_mode
+        self.search_space = make_space(self.config)
+        self.max_steps = step_limit(self.config, self.search_space)
+        self.evaluator = make_evaluator(self.config)
+        self._begin_task(task_for(self.config, self.config.task, self.evaluator))
+        self._step = 0
+        self._position: Position | None = None
+        self._stop: Stop | None = None
+        self._reward = 0.0
+        length = self.search_space.observation_length + self._description.size
+        self.observation_space = spaces.Box(0.0, 1.0, (length,), np.float32)
+        self.action_space = spaces.Discrete(len(self.search_space.actions))
+
+    @property
+    def task(self) -> Task:
+        """The task of the current episode."""
+        return self._task
+
+    @property
+    def incumbent(self) -> float:
+        """The highest reward of a network since the meta-episode began; 0 at its start."""
+        return self._incumbent
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode with the empty architecture.
+
+        Args:
+            seed: as Gymnasium has it; an explicit seed also begins a new meta-episode.
+            options: `task`: a task, or the path or name of a data set, to go on with from now on; another task begins
+                a new meta-episode. `new_meta_episode`: whether to forget the incumbent.
+
+        Raises:
+            ConfigurationError: an unknown option.
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        for name in options:
+            if name not in RESET_OPTIONS:
+                known = ", ".join(RESET_OPTIONS)
+                raise ConfigurationError(f"Unknown reset option {name!r} (known: {known}).{nearest(name, RESET_OPTIONS)}")
+        if options.get("task") is not None:
+            self._begin_task(task_for(self.config, options["task"], self.evaluator))
+        if seed is not None or options.get("new_meta_episode", False):
+            self._incumbent = 0.0
+        self._step = 0
+        self._position = self._positions.start()
+        self._stop = None
+        self._reward = 0.0
+        return self._observation(self._position), self._info(self._position)
+
+    def step(self, action: np.int64 | int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Take one action.
+
+        Returns:
+            observation, reward in [0, 1], terminated, truncated, info.
+
+        Raises:
+            ArchitectureError: `action` is not one of the action space.
+            ResetNeeded: the episode has ended, or none has begun.
+        """
+        number = self._number(action)
+        if self._position is None or self._stop is not None:
+            raise ResetNeeded("The episode has ended, or none has begun: call reset() before step().")
+        self._position = position = self._positions.step(self._position, number)
+        self._step += 1
+        truncated = position.stop is None and self._step >= self.max_steps
+        self._stop = Stop.MAX_STEPS if truncated else position.stop
+        evaluation = self._evaluation(position) if self._is_evaluated(number) else None
+        self._reward = 0.0 if evaluation is None else self._rewarded(number, evaluation)
+        info = self._info(position, evaluation)
+        return self._observation(position), self._reward, position.stop is not None, truncated, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions are not masked, shape `(n_actions,)`, as sb3-contrib asks for it.
+
+        Raises:
+            ResetNeeded: no episode has begun.
+        """
+        if self._position is None:
+            raise ResetNeeded("No episode has begun: call reset() before action_masks().")
+        return self._mask(self._position).astype(np.bool_)
+
+    def render(self) -> str | NDArray[np.uint8] | None:  # type: ignore[override]  # Gymnasium allows lists only
+        """Return the architecture as text (`ansi`) or as a picture (`rgb_array`, height × width × 3, uint8)."""
+        if self._position is None:
+            raise ResetNeeded("No episode has begun: call reset() before render().")
+        if self.render_mode == "ansi":
+            return as_text(self._position, self._step, self._reward, self._stop)
+        if self.render_mode == "rgb_array":
+            return as_image(self._position, self._task)
+        return None
+
+    def close(self) -> None:
+        """Close the store, if the environment opened it."""
+        if isinstance(self.config.store, str | Path) and isinstance(self.evaluator.cache, Store):
+            self.evaluator.cache.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is found again: the positions. A copy begins with `reset()`."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_positions", "_position")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._positions = PositionTree(self.search_space, self._task, self.evaluator.estimator.profile)
+        self._position = None
+
+    def _begin_task(self, task: Task) -> None:
+        self._task = task
+        self._positions = PositionTree(self.search_space, task, self.evaluator.estimator.profile)
+        self._description = described(self.config, task)
+        self._incumbent = 0.0
+
+    def _number(self, action: np.int64 | int) -> int:
+        try:
+            number = operator.index(action)
+        except TypeError as error:
+            raise ArchitectureError(f"An action is a whole number, got {action!r}.") from error
+        if not 0 <= number < len(self.search_space.actions):
+            raise ArchitectureError(
+                f"Action {number} is outside the action space: space {self.search_space.name!r} has actions "
+                f"0 to {len(self.search_space.actions) - 1}."
+            )
+        return number
+
+    def _is_evaluated(self, action: int) -> bool:
+        """Return whether the position reached by `action` is a network that is trained now."""
+        if self._stop in (Stop.ILLEGAL, Stop.INVALID) or isinstance(self.search_space.actions[action], SetHeader):
+            return False
+        return self._stop is not None or self.config.reward_timing is RewardTiming.EVERY_STEP
+
+    def _evaluation(self, position: Position) -> Evaluation | None:
+        """Return the evaluation of the network at `position`, if there is one; the second time without asking."""
+        if position.evaluation is not None or position.architecture is None:
+            return position.evaluation
+        evaluation = self.evaluator.evaluate(EvaluationRequest.of(position.architecture, self._task))
+        if isinstance(evaluation.outcome, Completed):
+            position.evaluation = replace(evaluation, from_store=True)
+        return evaluation
+
+    def _rewarded(self, action: int, evaluation: Evaluation) -> float:
+        """Return the reward of a step that led to `evaluation`, and keep the incumbent."""
+        reward = evaluation.reward
+        if self.config.objective is Objective.IMPROVEMENT:
+            reward = max(0.0, reward - self._incumbent)
+        self._incumbent = max(self._incumbent, evaluation.reward)
+        shifted = isinstance(self.search_space.actions[action], ShiftPointer)
+        return self.config.shift_reward * reward if shifted else reward
+
+    def _mask(self, position: Position) -> NDArray[np.int8]:
+        if self._stop is not None:
+            return np.zeros(len(self.search_space.actions), dtype=np.int8)
+        return self._positions.mask(position, last=self._step + 1 >= self.max_steps)
+
+    def _observation(self, position: Position) -> NDArray[np.float32]:
+        if self._description.size:
+            return np.concatenate([position.observation, self._description])
+        return position.observation.copy()
+
+    def _info(self, position: Position, evaluation: Evaluation | None = None) -> dict[str, Any]:
+        info: dict[str, Any] = {
+            "nsc": position.nsc.copy(),
+            "step": self._step,
+            "pointers": np.array(position.draft.pointers, dtype=np.int64),
+            "valid": self._stop not in (Stop.ILLEGAL, Stop.INVALID),
+            "action_mask": self._mask(position).copy(),
+        }
+        if self._stop is not None:
+            info["stop"] = self._stop.value
+        if evaluation is not None and position.architecture is not None:
+            outcome = evaluation.outcome
+            info["architecture"] = format_architecture(position.architecture)
+            info["architecture_id"] = evaluation.architecture_id
+            info["accuracy"] = 0.0 if isinstance(outcome, Failed) else outcome.accuracy
+            info["from_store"] = evaluation.from_store
+            if isinstance(outcome, Failed):
+                info["failure"] = outcome.kind.value
+        return info

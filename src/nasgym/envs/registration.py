@@ -1,0 +1,21 @@
+"""The environments' ids in Gymnasium's registry: strings only, so that registering costs nothing."""
+
+import gymnasium
+
+ENVIRONMENTS = {
+    "nasgym/Chain-v1": "chain",
+    "nasgym/MultiBranch-v1": "multi-branch",
+    "nasgym/Explicit-v1": "explicit",
+    "nasgym/Edge-v1": "edge",
+    "nasgym/Joint-v1": "joint",
+}
+"""Kind of search space by id."""
+
+ENTRY_POINT = "nasgym.envs.architecture_env:ArchitectureEnv"
+
+
+def register_environments() -> None:
+    """Make the ids known to `gymnasium.make`; ids that are known already stay as they are."""
+    for name, kind in ENVIRONMENTS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(name, entry_point=ENTRY_POINT, kwargs={"kind": kind})

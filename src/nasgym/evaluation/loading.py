@@ -1,0 +1,43 @@
+"""Finding an estimator by name: the one that trains, or a plug-in. Torch is imported with the former, not before."""
+
+from nasgym.core import plugins
+from nasgym.core.errors import PluginError, nearest
+from nasgym.evaluation.recipes import Profile, training_profile
+from nasgym.evaluation.request import Estimator
+
+TRAINING = "training"
+"""Name of the estimator that comes with the package."""
+
+_PLUGINS = "nasgym.estimators"
+
+
+def load_estimator(name: str = TRAINING, profile: Profile | None = None) -> Estimator:
+    """Return an estimator: `training`, or a plug-in of the entry-point group `nasgym.estimators`.
+
+    A plug-in is a callable that takes a `Profile` and returns an estimator.
+
+    Args:
+        name: of the estimator.
+        profile: how architectures become trained networks; `default` unless given.
+
+    Raises:
+        PluginError: no such estimator, it cannot be imported, or it is none.
+    """
+    if profile is None:
+        profile = training_profile("default")
+    if name == TRAINING:
+        from nasgym.evaluation.training import TrainingEstimator
+
+        return TrainingEstimator(profile)
+    known = (TRAINING, *plugins.available(_PLUGINS))
+    if name not in known:
+        raise PluginError(f"No estimator {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
+    estimator = plugins.load(_PLUGINS, name)(profile)
+    missing = [part for part in ("fingerprint", "profile", "evaluate") if not hasattr(estimator, part)]
+    if missing:
+        raise PluginError(
+            f"Plug-in {name!r} of {_PLUGINS!r} gave {estimator!r}, which has no {', no '.join(missing)}; "
+            "an estimator has all of nasgym.evaluation.Estimator."
+        )
+    loaded: Estimator = estimator
+    return loaded

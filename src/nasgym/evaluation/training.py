@@ -1,0 +1,208 @@
+"""The training estimator: an outcome by training the network."""
+
+import functools
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from nasgym.architectures import Architecture, canonical
+from nasgym.core.errors import ConfigurationError, PlanError
+from nasgym.core.randomness import torch_seed
+from nasgym.data import Part
+from nasgym.evaluation.feasibility import Feasibility
+from nasgym.evaluation.fitting import Course, Epoch, TrainingFailedError, fit
+from nasgym.evaluation.hardware import PeakMemory, isolated, torch_device
+from nasgym.evaluation.images import Images, Scaling, resident, subset
+from nasgym.evaluation.outcome import Completed, Failed, FailureKind, Metrics, Outcome
+from nasgym.evaluation.recipes import Profile, Recipe
+from nasgym.evaluation.request import EvaluationRequest
+from nasgym.networks.build import build
+from nasgym.networks.plan import Plan, plan
+from nasgym.networks.profiles import NetworkProfile
+from nasgym.tasks import Fidelity, ImageTask
+
+RESIDENT_PARTS = 2
+"""Tasks (at a fidelity) whose images an estimator keeps on its device."""
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """What a training sees of a task: no test image.
+
+    Attributes:
+        train: training images.
+        validation: validation images.
+        scaling: of the pixels, from the training images.
+    """
+
+    train: Images
+    validation: Images
+    scaling: Scaling
+
+    @classmethod
+    def of(cls, task: ImageTask, fidelity: Fidelity, recipe: Recipe, device: torch.device) -> "TrainingImages":
+        """Return the images of `task` at `fidelity`, on `device`.
+
+        Raises:
+            ConfigurationError: the fidelity has fewer samples than classes.
+        """
+        side = fidelity.resolution
+        images, labels = task.images(Part.TRAIN), task.labels(Part.TRAIN)
+        chosen = subset(labels, fidelity.samples)
+        train = resident(images[chosen], labels[chosen], side, device)
+        validation = resident(task.images(Part.VALIDATION), task.labels(Part.VALIDATION), side, device)
+        return cls(train, validation, Scaling.of(train.pixels, recipe.inputs))
+
+
+class TrainingEstimator:
+    """Trains a network on a task's training images and answers with its validation accuracy.
+
+    Deterministic in the request on one machine with one number of threads, whatever ran before in the process.
+    Device and threads are no part of the fingerprint: where they differ, outcomes differ by rounding only. A time
+    limit is, since it decides between an accuracy and a failure.
+
+    Args:
+        profile: how architectures become trained networks.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: of torch's operators on a CPU; `None` leaves them as they are.
+        time_limit: seconds after which a network is `Failed(timed_out)`; `None` for no limit.
+
+    Raises:
+        ConfigurationError: there is no such device, or a number is not above 0.
+    """
+
+    def __init__(
+        self, profile: Profile, *, device: str = "auto", threads: int | None = None, time_limit: float | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigurationError(f"threads must be at least 1, got {threads}.")
+        if time_limit is not None and time_limit <= 0:
+            raise ConfigurationError(f"time_limit must be above 0 seconds, got {time_limit:g}.")
+        self._profile = profile
+        self._device_name = device
+        self._device = torch_device(device)
+        self._threads = threads
+        self._time_limit = time_limit
+        self._resident: OrderedDict[tuple[str, int, int | None], TrainingImages] = OrderedDict()
+
+    @property
+    def fingerprint(self) -> str:
+        """Profile, version of the training code, and time limit where there is one."""
+        limit = "" if self._time_limit is None else f":limit={self._time_limit:g}"
+        return f"training:{self._profile.name}:{self._profile.fingerprint}{limit}"
+
+    @property
+    def profile(self) -> NetworkProfile:
+        """How architectures become networks here."""
+        return self._profile.network
+
+    def evaluate(self, request: EvaluationRequest) -> Outcome:
+        """Train the canonical form of one network for the epochs of its fidelity.
+
+        Budget and safety cap are checked first, at the task's own resolution. A fidelity of another resolution
+        trains, and validates, on resized images.
+
+        Raises:
+            ConfigurationError: the task has no images, or the fidelity cannot hold all classes.
+        """
+        started = time.monotonic()
+        task = request.task
+        if not isinstance(task, ImageTask):
+            raise ConfigurationError(f"Task {task.name!r} has no images to train on; use a table, or make_task(...).")
+        architecture = canonical(request.architecture, self.profile.leaves)
+        problem = Feasibility(task, self.profile, cache_size=1).problem(architecture)
+        if problem is not None:
+            return problem
+        side = request.fidelity.resolution
+        try:
+            planned = plan(architecture, (side, side, task.input_shape[2]), task.n_classes, self.profile)
+        except PlanError as error:
+            return Failed(FailureKind.INVALID, str(error))
+        return self._train(request, task, planned, started)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel to another process without the resident images."""
+        make = functools.partial(
+            TrainingEstimator, device=self._device_name, threads=self._threads, time_limit=self._time_limit
+        )
+        return make, (self._profile,)
+
+    def _train(self, request: EvaluationRequest, task: ImageTask, planned: Plan, started: float) -> Outcome:
+        recipe, seed = self._profile.search, request.seed
+        deadline = math.inf if self._time_limit is None else started + self._time_limit
+        epochs: list[Epoch] = []
+
+        def metrics() -> Metrics:
+            return Metrics(
+                train_losses=tuple(epoch.train_loss for epoch in epochs),
+                validation_losses=tuple(epoch.validation.loss for epoch in epochs),
+                validation_accuracies=tuple(epoch.validation.accuracy for epoch in epochs),
+                seconds=time.monotonic() - started,
+                parameters=planned.parameters,
+                flops=planned.flops,
+                density=planned.density,
+                peak_memory=memory.read(),
+            )
+
+        memory = PeakMemory(self._device)
+        with isolated(self._device, self._threads, torch_seed(seed, "dropout")):
+            try:
+                images = self._images(task, request.fidelity, recipe)
+                network = initial_network(planned, seed, self._device)
+                course = course_of(planned.architecture, recipe, images.scaling, seed)
+                for epoch in fit(
+                    network,
+                    images.train,
+                    images.validation,
+                    course,
+                    planned=lambda _: request.fidelity.epochs,
+                    deadline=deadline,
+                ):
+                    epochs.append(epoch)  # noqa: PERF402 - what was learnt before a failure must stay
+            except TrainingFailedError as error:
+                return Failed(error.kind, str(error), metrics())
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                return Failed(
+                    FailureKind.OUT_OF_MEMORY,
+                    f"No memory left for {planned.parameters:,} parameters: {error}",
+                    metrics(),
+                )
+        return Completed(epochs[-1].validation.accuracy, metrics())
+
+    def _images(self, task: ImageTask, fidelity: Fidelity, recipe: Recipe) -> TrainingImages:
+        key = (task.fingerprint, fidelity.resolution, fidelity.samples)
+        if key not in self._resident:
+            self._resident[key] = TrainingImages.of(task, fidelity, recipe, self._device)
+            while len(self._resident) > RESIDENT_PARTS:
+                self._resident.popitem(last=False)
+        self._resident.move_to_end(key)
+        return self._resident[key]
+
+
+def initial_network(planned: Plan, seed: int, device: torch.device) -> nn.Module:
+    """Return the network of `planned` on `device`, channels last, its weights drawn from `seed`."""
+    network = build(planned, torch.Generator().manual_seed(torch_seed(seed, "weights")))
+    return convert_conv2d_weight_memory_format(network.to(device), torch.channels_last)
+
+
+def course_of(architecture: Architecture, recipe: Recipe, scaling: Scaling, seed: int) -> Course:
+    """Return the training that `recipe` prescribes for `architecture`; its header may choose the augmentation."""
+    return Course(
+        recipe=recipe,
+        batch_size=recipe.branch_batch_size if architecture.is_multi_branch else recipe.batch_size,
+        augmentation=architecture.header.augmentation if architecture.header else recipe.augmentation,
+        scaling=scaling,
+        seed=seed,
+    )
+
+
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Return whether `error` is torch or Python running out of memory; on a CPU torch raises a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

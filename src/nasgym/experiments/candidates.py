@@ -1,0 +1,121 @@
+"""The search itself: propose, evaluate, tell, in an order that does not depend on who finishes first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nasgym.architectures import Architecture, format_architecture
+from nasgym.evaluation import Estimator, EvaluationRequest, Outcome
+from nasgym.evaluation.rewards import RewardFunction
+from nasgym.executors import Evaluations
+from nasgym.experiments.events import Evaluated, Listener
+from nasgym.store import Step, Store
+from nasgym.strategies import Strategy
+from nasgym.tasks import Task
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """When to stop proposing.
+
+    Attributes:
+        evaluations: largest number of candidates; `None` for no limit.
+        in_flight: proposals that may be without outcome at once.
+        is_over: whether time is up, going by the outcomes so far.
+    """
+
+    evaluations: int | None
+    in_flight: int
+    is_over: Callable[[list[Outcome]], bool]
+
+
+class CandidateSearch:
+    """Lets a strategy propose candidates for a task, and keeps every outcome in a store as soon as it is known.
+
+    Before proposal n the strategy has heard of proposals up to n - in_flight, no more and no less: the
+    candidates depend on the seed and not on which evaluation happens to end first.
+
+    Args:
+        task: what candidates are trained on.
+        strategy: proposes.
+        estimator: its fingerprint and profile name the outcomes in the store.
+        reward: from an outcome to what the strategy hears.
+        store: where outcomes are looked up and kept.
+        run: id of the run in the store.
+    """
+
+    def __init__(
+        self, task: Task, strategy: Strategy, estimator: Estimator, reward: RewardFunction, store: Store, run: str
+    ) -> None:
+        self._task = task
+        self._strategy = strategy
+        self._estimator = estimator
+        self._reward = reward
+        self._store = store
+        self._run = run
+        self._proposals: list[Architecture] = []
+        self._steps: dict[int, Step] = {}
+        self._told = 0
+
+    def search(self, evaluations: Evaluations, bounds: Bounds, listener: Listener) -> str:
+        """Search until the bounds are reached; return in words why it ended."""
+        reason = ""
+        while True:
+            while not reason and self._in_flight < bounds.in_flight:
+                reason = self._why_stop(bounds) or self._propose(evaluations, bounds, listener)
+            if not len(evaluations):
+                if reason:
+                    return reason
+                continue
+            self._collect(evaluations, listener)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Candidates with their outcomes, in proposal order."""
+        return [self._steps[number] for number in sorted(self._steps)]
+
+    @property
+    def _in_flight(self) -> int:
+        return len(self._proposals) - len(self._steps)
+
+    def _why_stop(self, bounds: Bounds) -> str:
+        if bounds.evaluations is not None and len(self._proposals) >= bounds.evaluations:
+            return f"{bounds.evaluations} networks were evaluated"
+        if bounds.is_over([step.outcome for step in self._steps.values()]):
+            return "the time for searching is over"
+        return ""
+
+    def _propose(self, evaluations: Evaluations, bounds: Bounds, listener: Listener) -> str:
+        """Make the next proposal and have it evaluated unless it is known; return why not, if not."""
+        number = len(self._proposals)
+        due = number - bounds.in_flight
+        while self._told <= due:
+            if self._told not in self._steps:
+                self._collect(evaluations, listener)
+                continue
+            self._strategy.feedback(self._proposals[self._told], self._reward(self._steps[self._told].outcome))
+            self._told += 1
+        architecture = self._strategy.propose()
+        if architecture is None:
+            return "the space holds no more networks within the limits"
+        self._proposals.append(architecture)
+        request = EvaluationRequest.of(architecture, self._task)
+        known = self._store.get(request.key(self._estimator))
+        if known is None:
+            evaluations.start(number, request)
+        else:
+            self._keep(number, request, known, from_store=True, listener=listener)
+        return ""
+
+    def _collect(self, evaluations: Evaluations, listener: Listener) -> None:
+        for number, request, outcome in evaluations.finished():
+            self._keep(number, request, outcome, from_store=False, listener=listener)
+
+    def _keep(
+        self, number: int, request: EvaluationRequest, outcome: Outcome, *, from_store: bool, listener: Listener
+    ) -> None:
+        step = self._store.record_step(
+            self._run, number, request, request.key(self._estimator), outcome, from_store=from_store
+        )
+        self._steps[number] = step
+        text = format_architecture(request.architecture)
+        listener(Evaluated(number + 1, len(self._steps), text, step.outcome, step.from_store))

@@ -1,0 +1,90 @@
+"""What a search leaves behind: the values of `result.json`."""
+
+import dataclasses
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineResult:
+    """What the chosen network is compared with.
+
+    Attributes:
+        validation_accuracy: in [0, 1].
+        test_accuracy: in [0, 1].
+        architecture: text of the network; empty for the linear model.
+    """
+
+    validation_accuracy: float
+    test_accuracy: float
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The outcome of a search; `result.json` holds these fields.
+
+    Attributes:
+        task: name of the data set.
+        architecture: text of the chosen network.
+        nsc: its rows (index, type, kernel, pred1, pred2).
+        architecture_id: its canonical id.
+        validation_accuracy: of the weights in `best.pt`, in [0, 1].
+        test_accuracy: of the weights in `best.pt`, in [0, 1].
+        search_validation_accuracy: what it had at search fidelity.
+        parameters: trainable parameters.
+        flops: per image, head included; a multiply-add counts as two.
+        memory: bytes of int8 weights and peak activations of one image.
+        evaluations: distinct networks trained on this task, store hits included, final training excluded.
+        failures: how many of them failed, by kind.
+        baselines: `random`, a random network trained in the same way as the chosen one, and `linear`, a linear model.
+        seconds: wall-clock time, of all parts of a resumed search together.
+        seed: of the search.
+        versions: of Python and of the packages that decide the result.
+        out: folder of the results.
+    """
+
+    task: str
+    architecture: str
+    nsc: list[list[int]]
+    architecture_id: str
+    validation_accuracy: float
+    test_accuracy: float
+    search_validation_accuracy: float
+    parameters: int
+    flops: int
+    memory: int
+    evaluations: int
+    failures: dict[str, int]
+    baselines: dict[str, BaselineResult]
+    seconds: float
+    seed: int
+    versions: dict[str, str]
+    out: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "SearchResult":
+        """Return the result that `as_json` gave."""
+        baselines = {name: BaselineResult(**values) for name, values in fields["baselines"].items()}
+        return cls(**(fields | {"baselines": baselines}))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` to `path` so that a reader finds the old file or the new one, never a part of it."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2, ensure_ascii=False)
+            file.write("\n")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

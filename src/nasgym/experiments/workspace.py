@@ -1,0 +1,129 @@
+"""The folder of a search: what is written where, and which run it belongs to."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nasgym.core.errors import ConfigurationError
+from nasgym.experiments.results import write_json
+
+RUNS = Path("runs")
+"""Where results go unless the user says otherwise, relative to the working directory."""
+_RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Paths of one search.
+
+    Attributes:
+        folder: everything below is in it.
+    """
+
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        """`result.json`, written last: it exists when the search is finished."""
+        return self.folder / "result.json"
+
+    @property
+    def weights(self) -> Path:
+        """Weights of the chosen network."""
+        return self.folder / "best.pt"
+
+    @property
+    def report(self) -> Path:
+        """The report, one self-contained page."""
+        return self.folder / "report.html"
+
+    @property
+    def run(self) -> Path:
+        """Which run of which store this folder belongs to."""
+        return self.folder / _RUN_FILE
+
+    def trained(self, architecture_id: str) -> Path:
+        """Weights of a network that went through final training."""
+        return self.folder / "finalists" / f"{architecture_id}.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class RunReference:
+    """Contents of `run.json`.
+
+    Attributes:
+        run: id of the run.
+        store: file or URL of the store it is kept in.
+        settings: every setting of the search, as JSON values.
+        seconds: time spent by earlier parts of the run.
+    """
+
+    run: str
+    store: str
+    settings: dict[str, Any]
+    seconds: float
+
+
+def new_workspace(out: Path | None, name: str) -> Workspace:
+    """Return the folder of a new search, made if need be: `out`, or the first free of `runs/NAME`, `runs/NAME-2`, …
+
+    Raises:
+        ConfigurationError: `out` holds a search already, or cannot be made.
+    """
+    if out is None:
+        base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "search"
+        number = 1
+        while (out := RUNS / (base if number == 1 else f"{base}-{number}")).exists():
+            number += 1
+    elif (out / _RUN_FILE).exists():
+        raise ConfigurationError(f"{out} holds a search already; go on with it by --resume, or choose another --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot make the folder {out}: {error.strerror}; choose another --out.") from error
+    return Workspace(out)
+
+
+def latest_workspace(name: str) -> Workspace:
+    """Return the newest folder of a search of that name under `runs` that is not finished.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "search"
+    pattern = re.compile(rf"{re.escape(base)}(-\d+)?")
+    folders = [path.parent for path in RUNS.glob(f"*/{_RUN_FILE}") if pattern.fullmatch(path.parent.name)]
+    unfinished = [folder for folder in folders if not Workspace(folder).result.exists()]
+    if not unfinished:
+        raise ConfigurationError(f"No unfinished search of {name!r} under {RUNS}/; name its folder with --out.")
+    return Workspace(max(unfinished, key=lambda folder: (folder / _RUN_FILE).stat().st_mtime))
+
+
+def read_reference(workspace: Workspace) -> RunReference:
+    """Return which run `workspace` belongs to.
+
+    Raises:
+        ConfigurationError: it holds no search, or `run.json` is damaged.
+    """
+    try:
+        fields = json.loads(workspace.run.read_text(encoding="utf-8"))
+        return RunReference(**fields)
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{workspace.folder} holds no search to resume ({_RUN_FILE} is missing).") from error
+    except (ValueError, TypeError, OSError) as error:
+        raise ConfigurationError(f"{workspace.run} is damaged ({error}); start a new search with another --out.") from error
+
+
+def write_reference(workspace: Workspace, reference: RunReference) -> None:
+    """Write down which run `workspace` belongs to."""
+    write_json(
+        workspace.run,
+        {
+            "run": reference.run,
+            "store": reference.store,
+            "settings": reference.settings,
+            "seconds": reference.seconds,
+        },
+    )

@@ -1,0 +1,144 @@
+"""A database connection as a store needs it: transactions, forks, and errors that name the file and the remedy."""
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from nasgym.core.errors import StoreError
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another one that holds the database."""
+
+_WRITES = "nasgym_writes"
+_REMEDIES = (
+    ("SQLITE_BUSY", "another process has kept it locked for {seconds:g} s: stop it, or try again later"),
+    ("SQLITE_LOCKED", "another process has kept it locked for {seconds:g} s: stop it, or try again later"),
+    ("SQLITE_READONLY", "it cannot be written: allow writing to the file and its folder, or name another store"),
+    ("SQLITE_PERM", "it cannot be written: allow writing to the file and its folder, or name another store"),
+    ("SQLITE_FULL", "the disk is full: make room and go on, what was finished is kept"),
+    ("SQLITE_CANTOPEN", "it cannot be opened: its folder must exist and be writable"),
+    ("SQLITE_NOTADB", "it is not a database: name another file, or move this one away"),
+    ("SQLITE_CORRUPT", "it is damaged: `sqlite3 FILE .recover` saves what can be saved"),
+    ("SQLITE_IOERR", "the disk failed to read or write: check it and its free space, what was finished is kept"),
+)
+
+
+class Database:
+    """Transactions on one database. Threads may share it; every process opens its own.
+
+    SQLite commits are synchronous (`FULL`) in WAL mode: what is committed survives the death of the process and, on a
+    disk that obeys flushes, a power cut. Before a fork idle connections are closed, since SQLite
+    forbids that a child inherits one.
+
+    Args:
+        url: of the database.
+        busy_seconds: how long to wait for a locked SQLite file.
+    """
+
+    def __init__(self, url: URL, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.name = url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
+        self._busy_seconds = busy_seconds
+        self._engine = self._create(url)
+        if hasattr(os, "register_at_fork"):
+            reference = weakref.ref(self)
+            os.register_at_fork(before=lambda: _close(reference))
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection whose statements see one state of the database.
+
+        Raises:
+            StoreError: whatever the database objects to.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self._explained(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that holds the write lock from its start and commits at the end.
+
+        Raises:
+            StoreError: whatever the database objects to; nothing was written.
+        """
+        try:
+            with self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+                yield connection
+        except SQLAlchemyError as error:
+            raise self._explained(error) from error
+
+    def use_write_ahead_log(self) -> None:
+        """Make a SQLite file keep a write-ahead log, so that readers and the writer do not wait for each other."""
+        try:
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+            finally:
+                connection.close()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise self._explained(error) from error
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._engine.dispose()
+
+    def _create(self, url: URL) -> Engine:
+        sqlite = url.get_backend_name() == "sqlite"
+        try:
+            engine = create_engine(
+                url, connect_args={"timeout": self._busy_seconds, "check_same_thread": False} if sqlite else {}
+            )
+        except NoSuchModuleError as error:
+            raise StoreError(f"No database driver for {url.drivername!r}: {error}.") from error
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"The driver of {url.drivername!r} is not installed ({error}); "
+                "for PostgreSQL: pip install 'nasgym[postgres]' and write postgresql+psycopg://…"
+            ) from error
+        if sqlite:
+            event.listen(engine, "connect", _prepare)
+            event.listen(engine, "begin", _begin)
+        return engine
+
+    def _explained(self, error: Exception) -> StoreError:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(error, IntegrityError) and "FOREIGN KEY" in str(cause).upper():
+            return StoreError(f"Store {self.name}: the row belongs to a run that is not in it; start the run first.")
+        code = getattr(cause, "sqlite_errorname", None) or ""
+        for prefix, remedy in _REMEDIES:
+            if code.startswith(prefix):
+                return StoreError(f"Store {self.name}: {remedy.format(seconds=self._busy_seconds)} ({cause}).")
+        return StoreError(f"Store {self.name}: {cause}")
+
+
+def _close(reference: "weakref.ref[Database]") -> None:
+    database = reference()
+    if database is not None:
+        database.close()
+
+
+def _prepare(connection: sqlite3.Connection, record: Any) -> None:
+    """Leave transactions to `_begin`, and set what SQLite forgets between connections."""
+    del record
+    connection.isolation_level = None
+    for setting in ("synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock first, where there is going to be writing: then waiting for it cannot fail half-way."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

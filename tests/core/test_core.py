@@ -1,0 +1,70 @@
+"""Named streams, suggestions and plug-in look-up."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nasgym.core.errors import PluginError, nearest
+from nasgym.core.plugins import available, load
+from nasgym.core.randomness import entropy, stream, torch_seed
+
+
+def test_a_stream_depends_on_its_seed_and_on_every_name():
+    draws = {
+        float(stream(seed, *names).random())
+        for seed in (0, 1)
+        for names in (("env",), ("env", 0), ("env", 1), ("env", "1"), ("agent", 1), ("en", "v1"))
+    }
+    assert len(draws) == 12
+
+
+def test_a_stream_does_not_drift_between_releases():
+    assert entropy(0, "env", 3) == 209011936223494988327976533338165301886
+    np.testing.assert_array_equal(stream(7, "golden").integers(1000, size=4), [837, 585, 129, 310])
+
+
+def test_a_torch_seed_fits_into_63_bits():
+    assert all(0 <= torch_seed(seed, "init") < 2**63 for seed in range(1000))
+
+
+def test_the_nearest_name_is_suggested_only_when_near():
+    assert nearest("conolution", ["convolution", "pooling"]) == " Did you mean 'convolution'?"
+    assert nearest("xyz", ["convolution", "pooling"]) == ""
+
+
+def test_an_unknown_plug_in_or_group_is_refused_by_name():
+    with pytest.raises(PluginError, match=r"Unknown plug-in group 'nasgym\.space'\. Did you mean 'nasgym\.spaces'\?"):
+        available("nasgym.space")
+    with pytest.raises(PluginError, match="No plug-in 'nothing' in 'nasgym.spaces'"):
+        load("nasgym.spaces", "nothing")
+
+
+LIGHT = """
+import sys, logging, os, random
+before = (dict(os.environ), random.getstate(), list(logging.getLogger().handlers), os.getcwd())
+import {module}
+assert (dict(os.environ), random.getstate(), list(logging.getLogger().handlers), os.getcwd()) == before
+heavy = [name for name in {heavy} if name in sys.modules]
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("nasgym", ["numpy", "torch", "gymnasium", "sqlalchemy"]),
+        ("nasgym.cli.main", ["numpy", "torch", "gymnasium", "sqlalchemy", "matplotlib", "sklearn"]),
+        ("nasgym.architectures", ["torch", "matplotlib"]),
+        ("nasgym.networks.plan", ["torch", "matplotlib"]),
+        ("nasgym.data", ["torch", "matplotlib", "sklearn"]),
+        ("nasgym.envs", ["torch", "matplotlib", "sklearn"]),
+        ("nasgym.store", ["torch"]),
+        ("nasgym.evaluation", ["torch"]),
+    ],
+)
+def test_importing_does_nothing_and_brings_nothing_heavy(module, heavy):
+    script = LIGHT.format(module=module, heavy=heavy)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

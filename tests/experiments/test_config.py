@@ -1,0 +1,59 @@
+"""The configuration: what it accepts, and how it refuses."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nasgym.core.errors import ConfigurationError
+from nasgym.experiments.config import make_config, merged, read_config, seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("90s", 90), ("15m", 900), ("1h30m", 5400), ("1.5h", 5400), ("2m30s", 150), ("1h5s", 3605), (7, 7)],
+)
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "m", "15x", "-3s", "0", "1m1h", "nan"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="duration"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": {"source": "x", "siz": 3}}, "unknown key 'data.siz'. Did you mean 'size'?"),
+        ({"data": {"source": "x"}, "budgt": 3}, "unknown key 'budgt'. Did you mean 'budget'?"),
+        ({"data": {"source": "x"}, "limits": {"max_params": 3}}, "unknown key 'limits.max_params'. Did you mean"),
+        ({"data": {"source": "x"}, "budget": "15x"}, "'budget' is '15x': a duration looks like 90s, 15m or 1h30m."),
+        ({"data": {"source": "x"}, "evaluations": 0}, "'evaluations' is 0: input should be greater than or equal to 1"),
+        ({}, "'data' is missing."),
+        ({"data": {"source": "x", "size": 4}}, "'data.size' is 4: input should be greater than or equal to 8."),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(settings, message):
+    with pytest.raises(ConfigurationError, match=re.escape(f"In my.toml: {message}"[:60])):
+        make_config(settings, source="my.toml")
+
+
+def test_without_a_bound_the_search_stops_after_thirty_networks():
+    assert make_config({"data": {"source": "digits"}}).evaluations == 30
+    assert make_config({"data": {"source": "digits"}, "budget": "1m"}).evaluations is None
+
+
+def test_settings_on_top_change_only_what_they_name():
+    base = {"seed": 1, "data": {"source": "a", "size": 64}}
+    assert merged(base, {"data": {"source": "b"}}) == {"seed": 1, "data": {"source": "b", "size": 64}}
+
+
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match=r"Cannot read configuration file .*none\.toml: No such file"):
+        read_config(tmp_path / "none.toml")
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("seed = ")
+    with pytest.raises(ConfigurationError, match=r"wrong\.toml is not TOML"):
+        read_config(wrong)
