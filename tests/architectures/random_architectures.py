@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from nasgym.architectures import Architecture, Augmentation, Header, Layer, Operation
-from nasgym.architectures.operations import LAYER_OPERATIONS, MERGES
+from nasgym.architectures import Architecture, Augmentation, Header, Layer
+from nasgym.architectures.operations import LAYER_OPERATIONS, MERGES, SKELETON_OPERATIONS
 
-ONE_INPUT = tuple(sorted(LAYER_OPERATIONS - MERGES))
+ONE_INPUT = tuple(sorted(LAYER_OPERATIONS - MERGES - SKELETON_OPERATIONS))
 TWO_INPUT = tuple(sorted(MERGES))
 
 

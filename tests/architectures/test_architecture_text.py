@@ -63,7 +63,10 @@ def test_every_part_of_a_text_reaches_its_field() -> None:
         ("", "The architecture is an empty text; write 'empty'"),
         ("   ", "The architecture is an empty text"),
         ("convolution3", "Word 1 of the architecture, 'convolution3': unknown operation 'convolution'"),
-        ("conv3 maxpol2", "Word 2 of the architecture, 'maxpol2': unknown operation 'maxpol' .* Did you mean 'maxpool'?"),
+        (
+            "conv3 maxpol2",
+            "Word 2 of the architecture, 'maxpol2': unknown operation 'maxpol' .* Did you mean 'maxpool'?",
+        ),
         ("conv3 Conv3", "Word 2 of the architecture, 'Conv3', is not a layer"),
         ("conv", "Word 1 of the architecture, 'conv', needs a kernel size, as in conv3"),
         ("conv0", "'conv' needs a kernel size of at least 1, got 0"),

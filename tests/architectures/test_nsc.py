@@ -82,7 +82,7 @@ def test_the_multi_branch_network_of_the_paper_is_decoded() -> None:
         ([[1, 1, 10**30, 0, 0]], "whole numbers only"),
         ([[1, 1, 10**7, 0, 0]], "numbers from 0 to 999999 only"),
         ([[1, 1, -3, 0, 0]], "numbers from 0 to 999999 only"),
-        ([[1, 14, 3, 0, 0]], r"NSC row 0 .*: unknown type code 14 \(known: 1 to 13"),
+        ([[1, 99, 3, 0, 0]], r"NSC row 0 .*: unknown type code 99 \(known: 1 to"),
         ([[1, 0, 3, 0, 0]], "unknown type code 0"),
         ([[0, 1, 3, 0, 0]], "NSC row 0 .*: index 0 is taken already, or below 1"),
         ([[1, 1, 3, 0, 0], [1, 1, 3, 0, 0]], "NSC row 1 .*: index 1 is taken already"),
@@ -121,7 +121,7 @@ def test_ten_thousand_mutated_arrays_are_decoded_or_refused_by_an_architecture_e
         rows = starts[number % len(starts)].astype(np.float64 if number % 7 == 0 else np.int64)
         for _ in range(generator.integers(1, 4)):
             place = tuple(generator.integers(rows.shape))
-            rows[place] = generator.choice([-1, 0, 1, 2, 3, 5, 7, 9, 10, 13, 14, 10**9])
+            rows[place] = generator.choice([-1, 0, 1, 2, 3, 5, 7, 9, 10, 13, 99, 10**9])
             if rows.dtype.kind == "f" and generator.random() < 0.1:
                 rows[place] = generator.choice([0.5, np.nan, np.inf, -np.inf, 1e300])
         try:

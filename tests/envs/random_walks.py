@@ -7,7 +7,6 @@ import argparse
 import time
 from dataclasses import dataclass
 
-import gymnasium
 import numpy as np
 
 import nasgym.envs
@@ -97,8 +96,11 @@ def main() -> None:
         for setting in SETTINGS:
             began = time.perf_counter()
             tally = walk(name, setting, arguments.sequences // len(SETTINGS), arguments.seed)
-            print(f"{name:22} {setting.profile.name:8} {setting.reward_timing:10} {tally} "
-                  f"{time.perf_counter() - began:.0f} s", flush=True)
+            print(
+                f"{name:22} {setting.profile.name:8} {setting.reward_timing:10} {tally} "
+                f"{time.perf_counter() - began:.0f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

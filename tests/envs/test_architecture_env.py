@@ -17,6 +17,7 @@ from nasgym.core.errors import ArchitectureError, ConfigurationError
 from nasgym.envs import ArchitectureEnv, EnvConfig
 from nasgym.evaluation import Failed, FailureKind
 from nasgym.evaluation.evaluator import MemoryCache
+from nasgym.networks.plan import plan
 from nasgym.networks.profiles import DEFAULT, PAPER
 from nasgym.tasks import Budget, Task
 from nasgym.testing.closed_form import ClosedFormEstimator
@@ -287,7 +288,9 @@ def test_terminal_timing_trains_nothing_after_an_illegal_action_or_for_an_invali
 
 def budgeted(**settings: Any) -> ArchitectureEnv:
     task = Task("eight", "eight", (8, 8, 3), 10)
-    return make(estimator=settings.pop("known", Known(profile=PAPER)), task=task, budget=Budget(parameters=10**6), **settings)
+    return make(
+        estimator=settings.pop("known", Known(profile=PAPER)), task=task, budget=Budget(parameters=10**6), **settings
+    )
 
 
 def test_a_prefix_over_the_budget_earns_nothing_and_pooling_brings_it_back() -> None:
@@ -390,8 +393,9 @@ def test_a_new_meta_episode_forgets_the_incumbent(forget: dict[str, Any]) -> Non
 def test_the_blockqnn_reward_counts_flops_and_density() -> None:
     env = make(estimator=ClosedFormEstimator(), reward="blockqnn")
     reward, _, _, info = last(env, CONV3)
-    # conv3 on 32 × 32 × 3 to 16 channels: 2 · 16 · 3 · 9 · 1024 FLOPs, head 2 · 16 · 10; density 1 / 2
-    expected = info["accuracy"] - (0.5 * np.log(2 * 16 * 27 * 1024 + 320) + 0.5 * np.log(1 / 2)) / 100
+    planned = plan(parse_architecture("conv3"), TASK.input_shape, TASK.n_classes, DEFAULT)
+    assert planned.density == 1 / 2
+    expected = info["accuracy"] - (0.5 * np.log(planned.flops) + 0.5 * np.log(1 / 2)) / 100
     assert reward == pytest.approx(expected)
 
 
@@ -430,7 +434,7 @@ def test_the_same_network_on_another_task_is_another_evaluation() -> None:
 
 
 def test_an_unknown_reset_option_names_the_nearest() -> None:
-    with pytest.raises(ConfigurationError, match="Unknown reset option 'tsk'.*Did you mean 'task'"):
+    with pytest.raises(ConfigurationError, match=r"Unknown reset option 'tsk'.*Did you mean 'task'"):
         make().reset(options={"tsk": TASK})
 
 
@@ -469,7 +473,7 @@ def test_positions_are_forgotten_beyond_their_limit_without_a_trace() -> None:
 
 
 def test_an_unknown_setting_names_the_nearest() -> None:
-    with pytest.raises(ConfigurationError, match="Unknown setting 'max_step' of an environment.*Did you mean 'max_steps'"):
+    with pytest.raises(ConfigurationError, match=r"Unknown setting 'max_step' of an .*Did you mean 'max_steps'"):
         ArchitectureEnv(max_step=3)
 
 

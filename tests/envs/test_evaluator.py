@@ -110,5 +110,5 @@ def test_an_evaluator_rewards_with_the_function_it_is_given() -> None:
 def test_rewards_are_found_by_name() -> None:
     assert reward("accuracy") == AccuracyReward()
     assert reward("blockqnn") == BlockReward(0.5, 0.5)
-    with pytest.raises(ConfigurationError, match="Unknown reward 'acuracy'.*Did you mean 'accuracy'"):
+    with pytest.raises(ConfigurationError, match=r"Unknown reward 'acuracy'.*Did you mean 'accuracy'"):
         reward("acuracy")

@@ -101,6 +101,7 @@ def test_letters_of_networks_at_one_place_are_written_apart():
         ((100, 900), ["100", "200", "500", "1k"]),
         ((40, 1_200_000), ["100", "1k", "10k", "100k", "1M"]),
         ((2000, 2100), ["2k"]),
+        ((3170,), ["3.17k"]),
     ],
 )
 def test_costs_have_round_ticks(costs, ticks):

@@ -230,3 +230,12 @@ def test_ranks_go_by_accuracy_and_then_by_order_of_proposal(finished: SearchRepo
     tied = tuple(replace(one, outcome=finished.candidates[0].outcome) for one in finished.candidates[:3])
     assert [one.number for one in replace(finished, candidates=tied[::-1]).ranked] == [1, 2, 3]
     assert [one.number for one in finished.ranked] == [5, 3, 4, 1, 2]
+
+
+def test_every_kind_of_failure_has_words(fruitless):
+    failed = tuple(
+        replace(fruitless.candidates[0], number=number, outcome=Failed(kind, f"reason {kind}"))
+        for number, kind in enumerate(FailureKind, start=1)
+    )
+    text = Page(render(replace(fruitless, candidates=failed))).text
+    assert all(f"reason {kind}" in text for kind in FailureKind)

@@ -13,6 +13,7 @@ from sqlalchemy import URL
 from nasgym.core.errors import StoreError
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
 from nasgym.store import EvaluationQuery, Step, Store, StoredEvaluation, evaluation_id
+from nasgym.store.base import EVERYTHING
 from nasgym.store.sql import SqlStore
 from nasgym.testing.stores import CHECKS, Check, check_store, request_and_key
 
@@ -37,14 +38,12 @@ class RoundsAccuracies(SqlStore):
 
 
 class KeepsOutcomesOverBudget(SqlStore):
-    def put(
-        self, request: EvaluationRequest, key: EvaluationKey, outcome: Outcome, *, run: str | None = None
-    ) -> None:
+    def put(self, request: EvaluationRequest, key: EvaluationKey, outcome: Outcome, *, run: str | None = None) -> None:
         self.add([StoredEvaluation.of(request, key, outcome, run)])
 
 
 class ReadsTheFirstPageOnly(SqlStore):
-    def evaluations(self, query: EvaluationQuery = EvaluationQuery()) -> Iterator[StoredEvaluation]:
+    def evaluations(self, query: EvaluationQuery = EVERYTHING) -> Iterator[StoredEvaluation]:
         return itertools.islice(super().evaluations(query), 500)
 
 
@@ -154,7 +153,7 @@ def test_a_run_knows_what_it_ran_on(store: Store) -> None:
 
 
 def test_a_configuration_that_is_not_json_is_refused(store: Store) -> None:
-    with pytest.raises(StoreError, match="configuration of a run must be JSON values: .* set is not JSON"):
+    with pytest.raises(StoreError, match=r"configuration of a run must be JSON values: .* set is not JSON"):
         store.start_run("search", {"sizes": {32}}, seed=0)
 
 

@@ -15,6 +15,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.schema import CreateTable
 
 from nasgym.core.errors import NasgymError, PluginError, StoreError
 from nasgym.evaluation import Completed
@@ -107,11 +108,13 @@ def test_a_file_that_is_no_store_is_refused_by_name_and_left_as_it_was(
 
 
 def test_what_is_not_there_is_not_made_unless_asked_for(store_file: Path) -> None:
-    with pytest.raises(StoreError, match=r"No store at .*store.sqlite; `nasgym search` makes one, --store names anothe"):
+    with pytest.raises(
+        StoreError, match=r"No store at .*store.sqlite; `nasgym search` makes one, --store names anothe"
+    ):
         open_store(store_file, create=False)
     assert not store_file.exists()
     store_file.touch()
-    with pytest.raises(StoreError, match="store.sqlite is empty, not a nasgym store"):
+    with pytest.raises(StoreError, match=r"store.sqlite is empty, not a nasgym store"):
         open_store(store_file, create=False)
     open_store(store_file).close()
     open_store(store_file, create=False).close()
@@ -139,7 +142,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="folder of store .* cannot be made: .*; name another one"):
+    with pytest.raises(StoreError, match=r"folder of store .* cannot be made: .*; name another one"):
         open_store(tmp_path / "file" / "store.sqlite")
 
 
@@ -158,7 +161,7 @@ def test_a_scheme_of_a_plug_in_opens_its_store(tmp_path: Path, monkeypatch: pyte
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     with open_store(f"elsewhere://{tmp_path}/store.sqlite") as store:
         assert store.url == f"{tmp_path}/store.sqlite"
-    with pytest.raises(PluginError, match="'broken' of 'nasgym.stores' made a dict, not a nasgym.store.Store"):
+    with pytest.raises(PluginError, match=r"'broken' of 'nasgym.stores' made a dict, not a nasgym.store.Store"):
         open_store("broken://")
 
 
@@ -172,8 +175,6 @@ def test_the_migrations_make_the_tables_that_the_code_expects(store: Store, stor
     made = sqlite3.connect(store_file).execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchall()
     expected = sqlite3.connect(":memory:")
     for table in METADATA.sorted_tables:
-        from sqlalchemy.schema import CreateTable
-
         expected.execute(str(CreateTable(table).compile(engine)))
     wanted = expected.execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchall()
     assert {" ".join(sql.split()) for (sql,) in wanted} <= {" ".join(sql.split()) for (sql,) in made}
@@ -236,7 +237,9 @@ def test_many_processes_may_make_the_same_store_at_once(store_file: Path) -> Non
 
 
 def test_importing_the_store_imports_neither_sqlalchemy_nor_torch() -> None:
-    code = "import sys, nasgym.store; print([name for name in ('sqlalchemy', 'alembic', 'torch') if name in sys.modules])"
+    code = (
+        "import sys, nasgym.store; print([name for name in ('sqlalchemy', 'alembic', 'torch') if name in sys.modules])"
+    )
     assert run_python(code) == "[]"
 
 

@@ -4,6 +4,7 @@ from nasgym.architectures.architecture import Architecture, Header, Layer
 from nasgym.architectures.canonical import LeafMerge, architecture_id, canonical
 from nasgym.architectures.nsc import decode, encode
 from nasgym.architectures.operations import Augmentation, Operation
+from nasgym.architectures.skeletons import Skeleton
 from nasgym.architectures.text import format_architecture, parse_architecture
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Layer",
     "LeafMerge",
     "Operation",
+    "Skeleton",
     "architecture_id",
     "canonical",
     "decode",

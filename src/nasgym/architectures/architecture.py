@@ -141,7 +141,7 @@ class Architecture:
     @property
     def is_chain(self) -> bool:
         """Whether every layer takes its input from the layer just before it."""
-        return self.skeleton is not Skeleton.CELL201 and all(layer.inputs == (index,) for index, layer in enumerate(self.layers))
+        return all(layer.inputs == (index,) for index, layer in enumerate(self.layers))
 
     @property
     def leaves(self) -> tuple[int, ...]:

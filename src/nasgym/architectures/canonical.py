@@ -49,8 +49,11 @@ _Walk = tuple[tuple[str, tuple[int, ...]], ...]
 def canonical(architecture: Architecture, leaves: LeafMerge) -> Architecture:
     """Return the representative of every architecture that is the same network as this one.
 
-    It is the one that is built and trained, so that equal ids mean equal outcomes. Idempotent.
+    It is the one that is built and trained, so that equal ids mean equal outcomes. Idempotent. Fillings of a
+    fixed skeleton are kept apart, as in the benchmarks they come from, even where two compute the same.
     """
+    if architecture.skeleton is not Skeleton.LAYERED:
+        return architecture
     if architecture.is_chain and all(layer.operation.arity == 1 for layer in architecture.layers):
         return architecture
     graph = _expand(architecture, leaves)
@@ -101,6 +104,10 @@ def _expand(architecture: Architecture, leaves: LeafMerge) -> _Graph:
 
 def _input_orders(graph: _Graph) -> list[tuple[tuple[int, ...], ...]]:
     """Return the input orders to try: fixed by labels where they differ, both ways where they tie."""
+    if not any(
+        commutes and len(set(sources)) > 1 for commutes, sources in zip(graph.commutes, graph.inputs, strict=True)
+    ):
+        return [graph.inputs]
     colours = _refine(graph)
     options: list[list[tuple[int, ...]]] = []
     for node, sources in enumerate(graph.inputs):

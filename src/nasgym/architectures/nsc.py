@@ -1,7 +1,8 @@
 """The Neural Structure Code: an architecture as rows `(index, type, kernel, pred1, pred2)`.
 
 Rows of zeros are empty. Header rows (`edge`, `joint`) have index 0 and a type code above 9, with the
-choice in the kernel column. A residual convolution has its own index as `pred2`.
+choice in the kernel column. A residual convolution has its own index as `pred2`. A fixed skeleton has
+one such row in front, with the skeleton's code in the kernel column.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasgym.architectures.architecture import Architecture, Header, Layer
 from nasgym.architectures.operations import EMPTY_ROW, HEADER_OPERATIONS, Augmentation, Operation
+from nasgym.architectures.skeletons import Skeleton
 from nasgym.core.errors import ArchitectureError
 
 Row = tuple[int, int, int, int, int]
@@ -34,6 +36,11 @@ def header_rows(header: Header) -> list[Row]:
     """Return the four rows of a complete header."""
     values = (header.stem_stride, header.base_width, int(header.augmentation), header.dropout)
     return [(0, int(operation), value, 0, 0) for operation, value in zip(HEADER_OPERATIONS, values, strict=True)]
+
+
+def skeleton_row(skeleton: Skeleton) -> Row:
+    """Return the row that names a fixed skeleton."""
+    return (0, int(Operation.SKELETON), int(skeleton), 0, 0)
 
 
 def header_from(values: Mapping[Operation, int]) -> Header:
@@ -76,6 +83,8 @@ def encode(architecture: Architecture, n_rows: int | None = None) -> NDArray[np.
     Without `n_rows`, the array has just the rows it needs.
     """
     rows = header_rows(architecture.header) if architecture.header else []
+    if architecture.skeleton is not Skeleton.LAYERED:
+        rows.append(skeleton_row(architecture.skeleton))
     rows += [layer_row(index, layer) for index, layer in enumerate(architecture.layers, start=1)]
     return pad_rows(rows, len(rows) if n_rows is None else n_rows)
 
@@ -111,7 +120,7 @@ def decode(rows: ArrayLike) -> Architecture:
         operation = _operation(code, number, row)
         if operation is Operation.TERMINAL:
             continue
-        if operation in HEADER_OPERATIONS:
+        if operation in HEADER_OPERATIONS or operation is Operation.SKELETON:
             if operation in header or index or any(row[3:]):
                 raise ArchitectureError(
                     f"NSC row {number} {row}: a header row has index 0, no predecessors, and stands once."
@@ -123,7 +132,14 @@ def decode(rows: ArrayLike) -> Architecture:
             layers[index] = row
     order = {index: position for position, index in enumerate(sorted(layers), start=1)}
     decoded = tuple(_layer(layers[index], {0: 0} | order) for index in order)
-    return Architecture(decoded, header_from(header) if header else None)
+    skeleton = _skeleton(header.pop(Operation.SKELETON, int(Skeleton.LAYERED)))
+    return Architecture(decoded, header_from(header) if header else None, skeleton)
+
+
+def _skeleton(code: int) -> Skeleton:
+    if code not in set(Skeleton):
+        raise ArchitectureError(f"Unknown skeleton code {code} in the NSC (known: 1 to {max(Skeleton):d}).")
+    return Skeleton(code)
 
 
 def _operation(code: int, number: int, row: tuple[int, ...]) -> Operation:

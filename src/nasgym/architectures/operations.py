@@ -74,9 +74,7 @@ LAYER_OPERATIONS = frozenset(
     for operation in Operation
     if operation not in (*HEADER_OPERATIONS, Operation.TERMINAL, Operation.SKELETON)
 )
-SKELETON_OPERATIONS = frozenset(
-    {Operation.ZERO, Operation.AVERAGE_SAME, Operation.INVERTED_RESIDUAL, Operation.NUMBER}
-)
+SKELETON_OPERATIONS = frozenset({Operation.ZERO, Operation.AVERAGE_SAME, Operation.INVERTED_RESIDUAL, Operation.NUMBER})
 """Layers that only a fixed skeleton has room for."""
 WITH_KERNEL = frozenset(
     {

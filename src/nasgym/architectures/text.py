@@ -3,13 +3,16 @@
 A chain is its operations in order: `conv3 conv3 maxpool2`. In a graph every layer names its
 predecessors: `conv3(0) conv5(1) conv3(1) add(2,3)`. `+` marks a residual convolution
 (`sepconv3+`), and a header stands in front as settings: `stem=2 width=16 augment=shift dropout=30`.
-The empty architecture is `empty`.
+The empty architecture is `empty`. The layers of a fixed skeleton follow its name, without predecessors:
+`skeleton=macro identity mbconv3 mbconv5 …`; a NAS-Bench-201 string (`|nor_conv_3x3~0|+|…`) is understood, too.
 """
 
 import re
 
 from nasgym.architectures.architecture import Architecture, Header, Layer
+from nasgym.architectures.nasbench201 import CELL_STRING, parse_cell
 from nasgym.architectures.operations import HEADER_OPERATIONS, LAYER_OPERATIONS, Augmentation, Operation, header_word
+from nasgym.architectures.skeletons import SKELETONS, SLOTS, Skeleton
 from nasgym.core.errors import ArchitectureError, nearest
 
 EMPTY = "empty"
@@ -19,14 +22,16 @@ _LAYER = re.compile(
 _SETTING = re.compile(r"(?P<name>[a-z]+)=(?P<value>[\w-]+)")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _OPERATIONS = {operation.token: operation for operation in LAYER_OPERATIONS}
-_SETTINGS = {operation.token: operation for operation in HEADER_OPERATIONS}
+_SETTINGS = {operation.token: operation for operation in (*HEADER_OPERATIONS, Operation.SKELETON)}
 _AUGMENTATIONS = {augmentation.token: augmentation for augmentation in Augmentation}
 
 
 def format_architecture(architecture: Architecture) -> str:
     """Return the text of `architecture`; `parse_architecture` gives the same value back."""
     words = _header_words(architecture.header) if architecture.header else []
-    chain = architecture.is_chain
+    if architecture.skeleton is not Skeleton.LAYERED:
+        words.append(f"{Operation.SKELETON.token}={architecture.skeleton.token}")
+    chain = architecture.is_chain or architecture.skeleton is not Skeleton.LAYERED
     for layer in architecture.layers:
         words.append(layer.token if chain else f"{layer.token}({','.join(map(str, layer.inputs))})")
     if not architecture.layers:
@@ -46,6 +51,8 @@ def parse_architecture(text: str) -> Architecture:
     >>> parse_architecture("conv3 conv3(1) add(1, 2)").leaves
     (3,)
     """
+    if text.lstrip().startswith(CELL_STRING):
+        return parse_cell(text)
     words = re.sub(r"\s*([(,])\s*|\s+(?=\))", r"\1", text.strip()).split()
     if not words:
         raise ArchitectureError(f"The architecture is an empty text; write {EMPTY!r} for the head alone.")
@@ -60,13 +67,16 @@ def parse_architecture(text: str) -> Architecture:
         words.pop()
     if words == [EMPTY]:
         words = []
-    layers: list[Layer] = []
-    for position, word in enumerate(words, start=1):
-        layers.append(_layer(word, position))
-    return Architecture(tuple(layers), _header(settings) if settings else None)
+    skeleton = _skeleton(settings.pop(Operation.SKELETON, Skeleton.LAYERED.token))
+    sources = dict(enumerate((slot.source for slot in SLOTS.get(skeleton, ())), start=1))
+    layers = tuple(
+        _layer(word, position, sources.get(position, position - 1)) for position, word in enumerate(words, start=1)
+    )
+    return Architecture(layers, _header(settings) if settings else None, skeleton)
 
 
-def _layer(word: str, position: int) -> Layer:
+def _layer(word: str, position: int, source: int) -> Layer:
+    """Return the layer of `word`, which follows `source` unless it names its predecessors."""
     match = _LAYER.fullmatch(word)
     if match is None:
         raise ArchitectureError(
@@ -88,7 +98,7 @@ def _layer(word: str, position: int) -> Layer:
             raise ArchitectureError(
                 f"Word {position} of the architecture, {word!r}, must name its two predecessors, as in {name}(1,2)."
             )
-        inputs: tuple[int, ...] = (position - 1,)
+        inputs: tuple[int, ...] = (source,)
     else:
         inputs = tuple(int(part) for part in match["inputs"].split(","))
     return Layer(operation, int(match["kernel"] or 0), inputs, residual=bool(match["residual"]))
@@ -99,6 +109,15 @@ def _setting(name: str) -> Operation:
         known = ", ".join(_SETTINGS)
         raise ArchitectureError(f"Unknown header setting {name!r} (known: {known}).{nearest(name, _SETTINGS)}")
     return _SETTINGS[name]
+
+
+def _skeleton(name: str) -> Skeleton:
+    if name == Skeleton.LAYERED.token:
+        return Skeleton.LAYERED
+    if name not in SKELETONS:
+        known = ", ".join(SKELETONS)
+        raise ArchitectureError(f"Unknown skeleton {name!r} (known: {known}).{nearest(name, SKELETONS)}")
+    return SKELETONS[name]
 
 
 def _header(settings: dict[Operation, str]) -> Header:

@@ -10,6 +10,7 @@ import typer
 from nasgym.cli.data import app as data_app
 from nasgym.cli.evaluate import evaluate
 from nasgym.cli.predict import predict
+from nasgym.cli.search import EPILOG as SEARCH_EXAMPLES
 from nasgym.cli.search import search
 from nasgym.cli.space import app as space_app
 from nasgym.cli.store import app as store_app
@@ -21,10 +22,11 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="nasgym",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(search)
+app.command(epilog=SEARCH_EXAMPLES)(search)
 app.command()(evaluate)
 app.command()(predict)
 app.add_typer(data_app, name="data")

@@ -36,6 +36,10 @@ class StoreError(NasgymError):
     """A store cannot be opened, read, written, migrated or imported."""
 
 
+class TableError(NasgymError):
+    """A table of evaluations or a surrogate cannot be written, read or imported."""
+
+
 class CheckpointError(NasgymError):
     """A file of weights cannot be read, or belongs to something else."""
 

@@ -1,8 +1,9 @@
 """Decoded images on disk: a folder a data set, named by content, written once and mapped by every process.
 
-A folder holds `images.npy` `(n, size, size, channels)` uint8, `index.npz` (labels, digests, sides, groups, paths) and
-`dataset.json`, which describes them and holds their checksums. It is written under another name and renamed at the end,
-so a folder that exists is complete; one that was cut off or damaged later is told by its checksums and made again.
+A folder holds `images.npy` `(n, size, size, channels)` uint8, `index.npz` (labels, digests, sides, groups, original
+sizes, paths) and `dataset.json`, which describes them and holds their checksums. It is written under another name and
+renamed at the end, so a folder that exists is complete; one that was cut off or damaged later is told by its checksums
+and made again.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ import numpy as np
 from nasgym.data.decoding import PARTS, Arranged, Staging
 from nasgym.data.disk import write_atomically, writing_to
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raise it whenever decoding or the layout changes."""
 
 _BLOCK = 1 << 26
@@ -167,6 +168,7 @@ def _index(arranged: Arranged) -> dict[str, Any]:
         "digests": np.frombuffer(b"".join(entry.digest for entry in arranged.entries), np.uint8).reshape(-1, 16),
         "parts": np.array([-1 if one.part is None else PARTS.index(one.part) for one in arranged.assignments], np.int8),
         "groups": np.array([one.group or "" for one in arranged.assignments], np.str_),
+        "originals": np.array([entry.original for entry in arranged.entries], np.int32),
         "paths": np.array([entry.record.path for entry in arranged.entries], np.str_),
     }
 

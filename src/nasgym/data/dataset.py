@@ -59,6 +59,11 @@ class ImageDataset:
         return self._index["paths"]
 
     @cached_property
+    def originals(self) -> NDArray[np.int32]:
+        """Height and width of each image before resizing, `(n, 2)`."""
+        return self._index["originals"]
+
+    @cached_property
     def groups(self) -> NDArray[np.str_] | None:
         """Group of each image `(n,)`, "" for none; `None` where the source has no groups."""
         groups: NDArray[np.str_] = self._index["groups"]
@@ -77,7 +82,7 @@ class ImageDataset:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the images, their classes, size and channels: the same wherever the files lie and in whatever order."""
+        """Hash of the images, their classes, size and channels: the same wherever the files lie, in any order."""
         return self._description.fingerprint
 
     @property

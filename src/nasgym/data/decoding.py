@@ -16,7 +16,7 @@ from nasgym.core.errors import DataError
 from nasgym.data.archives import archive_stem
 from nasgym.data.disk import writing_to
 from nasgym.data.labelling import Assignment, LabelsFile, from_folders, natural_key
-from nasgym.data.pixels import UnreadableImageError, decode
+from nasgym.data.pixels import UnreadableImageError, decode_sized
 from nasgym.data.records import Dropped, Part, Record
 
 PARTS = tuple(Part)
@@ -37,12 +37,14 @@ class Entry:
         digest: hash of its content before decoding, 16 bytes.
         offset: place of its pixels in the staging file.
         channels: 1 or 3.
+        original: height and width before resizing.
     """
 
     record: Record
     digest: bytes
     offset: int
     channels: int
+    original: tuple[int, int]
 
 
 class Staging:
@@ -88,13 +90,13 @@ def decode_all(
             match result:
                 case Dropped():
                     dropped.append(result)
-                case (record, digest, pixels):
-                    entries.append(Entry(record, digest, staging.append(pixels), pixels.shape[2]))
+                case (record, digest, pixels, original):
+                    entries.append(Entry(record, digest, staging.append(pixels), pixels.shape[2], original))
                     progress(len(entries))
     return entries, dropped
 
 
-_Decoded = Dropped | tuple[Record, bytes, NDArray[np.uint8]]
+_Decoded = Dropped | tuple[Record, bytes, NDArray[np.uint8], tuple[int, int]]
 
 
 def _ahead(pool: ThreadPoolExecutor, records: Iterator[Record | Dropped], size: int) -> Iterator[_Decoded]:
@@ -118,7 +120,7 @@ def _decode_batch(batch: Sequence[Record | Dropped], size: int) -> list[_Decoded
 
 def _decode_one(record: Record, size: int) -> _Decoded:
     try:
-        return replace(record, image=b""), _digest(record), decode(record, size)
+        return replace(record, image=b""), _digest(record), *decode_sized(record, size)
     except UnreadableImageError as error:
         return Dropped(record.path, str(error))
 

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasgym.data.dataset import ImageDataset
 from nasgym.data.records import Part
 from nasgym.data.splits import Indices, Split
 from nasgym.data.thumbnails import thumbnails
 
-TOLERANCE = 0.02
-"""Largest root-mean-square difference of two near copies, as a fraction of the range from black to white."""
+TOLERANCE = 0.025
+"""Largest root-mean-square difference of two near copies, as a fraction of the range from black to white …"""
+RELATIVE_TOLERANCE = 0.25
+"""… and of the standard deviation within the image, so that two dark images are not copies of each other."""
 
 _FINE, _COARSE, _CANDIDATES = 16, 4, 8
 
@@ -39,16 +42,15 @@ class NearDuplicate:
 def near_duplicates(dataset: ImageDataset, split: Split) -> tuple[NearDuplicate, ...]:
     """Return the images of validation that have a near copy in train, and those of test that have one in either.
 
-    Two images are near copies if their 16 × 16 grey thumbnails differ by at most `TOLERANCE`. Candidates are the
-    nearest in 4 × 4 means, whose difference is never larger, so that pairs far apart are never compared.
+    Two images are near copies if their 16 × 16 grey thumbnails differ by at most `TOLERANCE` and `RELATIVE_TOLERANCE`.
+    Candidates are the nearest in 4 × 4 means, whose difference is never larger, so that pairs far apart are never
+    compared.
     """
-    held_out = ((Part.VALIDATION, split.validation, Part.TRAIN, split.train),)
-    held_out += ((Part.TEST, split.test, Part.TRAIN, split.train),)
-    held_out += ((Part.TEST, split.test, Part.VALIDATION, split.validation),)
+    train, validation, test = (Part.TRAIN, split.train), (Part.VALIDATION, split.validation), (Part.TEST, split.test)
     found: list[NearDuplicate] = []
-    for side, rows, copy_side, copies in held_out:
-        if len(rows) and len(copies):
-            found += _between(dataset, (side, rows), (copy_side, copies))
+    for held, other in ((validation, train), (test, train), (test, validation)):
+        if len(held[1]) and len(other[1]):
+            found += _between(dataset, held, other)
     return tuple(found)
 
 
@@ -67,16 +69,17 @@ def _between(dataset: ImageDataset, held: tuple[Part, Indices], other: tuple[Par
         candidates = nearest[place][nearest[place] < len(copies)]
         differences = np.sqrt(np.mean((fine_copies[candidates] - fine[place]) ** 2, axis=(1, 2)))
         best = int(np.argmin(differences))
-        if differences[best] <= TOLERANCE:
+        if differences[best] <= min(TOLERANCE, RELATIVE_TOLERANCE * float(fine[place].std())):
             image, copy = int(rows[place]), int(copies[candidates[best]])
             exact = bool((dataset.digests[image] == dataset.digests[copy]).all())
             found.append(NearDuplicate(image, side, copy, copy_side, float(differences[best]), exact))
     return found
 
 
-def _coarse(fine: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _coarse(fine: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return block means as points whose distance is the root-mean-square difference of the blocks."""
     n, cells, _ = fine.shape
     blocks = _COARSE if cells % _COARSE == 0 else 1
     step = cells // blocks
-    return fine.reshape(n, blocks, step, blocks, step).mean(axis=(2, 4)).reshape(n, -1) / blocks
+    means: NDArray[np.float32] = fine.reshape(n, blocks, step, blocks, step).mean(axis=(2, 4))
+    return means.reshape(n, -1) / np.float32(blocks)

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,16 +15,14 @@ from nasgym.data.dataset import ImageDataset
 from nasgym.data.decoding import PARTS
 from nasgym.data.tfrecord import tfrecord_bytes
 
-_JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
-
 
 class ExportFormat(StrEnum):
     """What to write."""
 
     NPZ = "npz"
-    """Arrays `x` (n, size, size, channels) uint8, `y` int64, `class_names`, and `split` and `groups` if there are any."""
+    """Arrays `x` (n, size, size, channels) uint8, `y` int64, `class_names`; `split` and `groups` if there are any."""
     CSV = "csv"
-    """A row an image: `f0 … fn` in [0, 1], row by row, channels last, then `label` as an integer; as NASGym's exporter."""
+    """A row an image: `f0 … fn` in [0, 1], row by row, channels last, then `label`, a number; as NASGym's exporter."""
     TFRECORD = "tfrecord"
     """meta-dataset's features `image` (JPEG, quality 95) and `label`; class names in a text file beside it."""
 
@@ -52,7 +51,11 @@ def export(
 
 
 def _npz(dataset: ImageDataset, path: Path, progress: Callable[[int], None]) -> None:
-    arrays = {"x": dataset.images, "y": dataset.labels, "class_names": np.array(dataset.class_names, np.str_)}
+    arrays: dict[str, Any] = {
+        "x": dataset.images,
+        "y": dataset.labels,
+        "class_names": np.array(dataset.class_names, np.str_),
+    }
     if dataset.official_split is not None:
         arrays["split"] = np.array([PARTS[side].value for side in dataset.official_split], np.str_)
     if dataset.groups is not None:
@@ -77,6 +80,8 @@ def _tfrecord(dataset: ImageDataset, path: Path, progress: Callable[[int], None]
     with path.open("wb") as file:
         for index, (image, label) in enumerate(zip(dataset.images, dataset.labels.tolist(), strict=True)):
             content = io.BytesIO()
-            Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(content, **_JPEG)
+            Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(
+                content, "JPEG", quality=95, subsampling=0
+            )
             file.write(tfrecord_bytes(content.getvalue(), label))
             progress(index + 1)

@@ -19,6 +19,7 @@ from nasgym.data.archives import (
 )
 from nasgym.data.labelling import part_in_name, part_word
 from nasgym.data.records import Dropped, Part, Record
+from nasgym.data.tables import csv_records
 from nasgym.data.tfrecord import tfrecord_records
 
 IMAGE_SUFFIXES = frozenset(
@@ -120,6 +121,9 @@ class FileSource:
         if self.path.is_file() and is_archive(self.path.name):
             yield from _interpret(archive_blobs(self.path), _Naming())
             return
+        if self.path.is_file() and self.path.suffix.lower() == ".csv":
+            yield from csv_records(self.path.read_bytes(), self.path.name)
+            return
         naming = _Naming.of([relative for relative, _ in files]) if len(files) > 1 else _Naming()
         yield from _interpret(self._blobs(files), naming)
 
@@ -127,8 +131,6 @@ class FileSource:
         for relative, path in files:
             if is_archive(relative):
                 yield from archive_blobs(path, prefix=relative)
-            elif self.path.is_dir() and _is_document(relative):
-                continue
             else:
                 yield blob_of(relative, path)
 
@@ -178,12 +180,10 @@ def _kind_name(path: str) -> str:
     return next((suffix for suffix in ARCHIVE_SUFFIXES if path.lower().endswith(suffix)), PurePosixPath(path).suffix)
 
 
-def _is_document(relative: str) -> bool:
-    """Return whether a file beside the class folders merely describes the data."""
-    name = PurePosixPath(relative)
-    if _CIFAR_CLASSES.search(relative):
-        return False
-    return len(name.parts) == 1 and (name.suffix.lower() in _DOCUMENTS or name.stem.lower() in _DOCUMENT_NAMES)
+def _is_document(path: str) -> bool:
+    """Return whether a file merely describes the data, so that leaving it out loses nothing."""
+    name = PurePosixPath(path)
+    return name.suffix.lower() in _DOCUMENTS or name.stem.lower() in _DOCUMENT_NAMES
 
 
 def _interpret(blobs: Iterator[Blob | Dropped], naming: _Naming) -> Iterator[Record | Dropped]:
@@ -247,4 +247,4 @@ def _single(blob: Blob, naming: _Naming) -> Iterator[Record | Dropped]:
     elif is_archive(blob.path):
         yield Dropped(blob.path, "an archive within an archive; unpack it")
     else:
-        yield Dropped(blob.path, "not an image")
+        yield Dropped(blob.path, "not an image", harmless=_is_document(blob.path))

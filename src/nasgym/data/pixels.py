@@ -1,6 +1,7 @@
 """From the bytes of an image file, or from raw pixels, to a small square of uint8."""
 
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -13,6 +14,22 @@ from nasgym.data.records import Record
 MAX_PIXELS = 100_000_000
 """Pixels of one image; more is taken for a decompression bomb."""
 
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+)
+"""What Pillow's decoders raise on damaged files; each format has its own."""
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 
 
@@ -31,7 +48,15 @@ def decode(record: Record, size: int) -> NDArray[np.uint8]:
         UnreadableImageError: the file is corrupt or no image.
         DataError: it would decode to more than `MAX_PIXELS` pixels.
     """
-    image = _open(record, size) if isinstance(record.image, bytes) else _from_pixels(record.image)
+    return decode_sized(record, size)[0]
+
+
+def decode_sized(record: Record, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return what `decode` does, and height and width before resizing."""
+    if isinstance(record.image, bytes):
+        image, original = _open(record.image, record.path, size, exact=record.aligned_corners)
+    else:
+        image, original = _from_pixels(record.image), record.image.shape[:2]
     if record.aligned_corners:
         pixels = resize_aligned_corners(_with_channels(np.asarray(image)), size)
     else:
@@ -40,7 +65,7 @@ def decode(record: Record, size: int) -> NDArray[np.uint8]:
         pixels = _with_channels(np.asarray(image))
     if pixels.shape[2] == 3 and (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all():
         pixels = pixels[..., :1]
-    return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(pixels), (original[0], original[1])
 
 
 def resize_aligned_corners(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -114,34 +139,33 @@ def _with_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _open(record: Record, size: int) -> Image.Image:
-    assert isinstance(record.image, bytes)
-    if not record.image:
+def _open(content: bytes, path: str, size: int, *, exact: bool) -> tuple[Image.Image, tuple[int, int]]:
+    """Return the image in mode L or RGB, and its stored height and width.
+
+    Unless `exact`, large JPEG files are decoded at a half, a quarter or an eighth, never below four times `size`.
+    """
+    if not content:
         raise UnreadableImageError("the file is empty")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(record.image))
+            image = Image.open(io.BytesIO(content))
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise _bomb(record, f"{width} × {height} pixels")
-            if not record.aligned_corners:
+                raise _bomb(path, f"{width} × {height} pixels")
+            if not exact:
                 image.draft(None, (4 * size, 4 * size))
-            return _eight_bits(ImageOps.exif_transpose(image))
+            return _eight_bits(ImageOps.exif_transpose(image)), (height, width)
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image") from error
     except Image.DecompressionBombError as error:
-        raise _bomb(record, str(error)) from error
-    except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError) as error:
-        raise UnreadableImageError(f"corrupt image ({error})") from error
-    except (ArithmeticError, AttributeError, AssertionError, MemoryError, NotImplementedError, RuntimeError) as error:
+        raise _bomb(path, str(error)) from error
+    except _DECODER_ERRORS as error:
         raise UnreadableImageError(f"corrupt image ({type(error).__name__}: {error})") from error
 
 
-def _bomb(record: Record, what: str) -> DataError:
-    return DataError(
-        f"{record.path}: a decompression bomb ({what}, limit {MAX_PIXELS:,}). Remove the file, or scale it down."
-    )
+def _bomb(path: str, what: str) -> DataError:
+    return DataError(f"{path}: a decompression bomb ({what}, limit {MAX_PIXELS:,}). Remove the file, or scale it down.")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -11,11 +11,10 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from nasgym.architectures import format_architecture
 from nasgym.architectures.actions import SetHeader, ShiftPointer
 from nasgym.core.errors import ArchitectureError, ConfigurationError, nearest
 from nasgym.envs.config import EnvConfig, Objective, RewardTiming
-from nasgym.envs.parts import described, make_evaluator, make_space, step_limit, task_for
+from nasgym.envs.parts import description, make_evaluator, make_space, step_limit, task_for
 from nasgym.envs.positions import Position, PositionTree, Stop
 from nasgym.envs.rendering import as_image, as_text
 from nasgym.evaluation import Completed, EvaluationRequest, Failed
@@ -24,6 +23,7 @@ from nasgym.store import Store
 from nasgym.tasks import Task
 
 RESET_OPTIONS = ("task", "new_meta_episode")
+NOTHING = np.zeros(0, dtype=np.float32)
 
 
 class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
@@ -57,12 +57,13 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self.search_space = make_space(self.config)
         self.max_steps = step_limit(self.config, self.search_space)
         self.evaluator = make_evaluator(self.config)
+        self._descriptions: dict[str, NDArray[np.float32]] = {}
         self._begin_task(task_for(self.config, self.config.task, self.evaluator))
         self._step = 0
         self._position: Position | None = None
         self._stop: Stop | None = None
         self._reward = 0.0
-        length = self.search_space.observation_length + self._description.size
+        length = self.search_space.observation_length + self._description().size
         self.observation_space = spaces.Box(0.0, 1.0, (length,), np.float32)
         self.action_space = spaces.Discrete(len(self.search_space.actions))
 
@@ -94,7 +95,9 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         for name in options:
             if name not in RESET_OPTIONS:
                 known = ", ".join(RESET_OPTIONS)
-                raise ConfigurationError(f"Unknown reset option {name!r} (known: {known}).{nearest(name, RESET_OPTIONS)}")
+                raise ConfigurationError(
+                    f"Unknown reset option {name!r} (known: {known}).{nearest(name, RESET_OPTIONS)}"
+                )
         if options.get("task") is not None:
             self._begin_task(task_for(self.config, options["task"], self.evaluator))
         if seed is not None or options.get("new_meta_episode", False):
@@ -137,7 +140,7 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             raise ResetNeeded("No episode has begun: call reset() before action_masks().")
         return self._mask(self._position).astype(np.bool_)
 
-    def render(self) -> str | NDArray[np.uint8] | None:  # type: ignore[override]  # Gymnasium allows lists only
+    def render(self) -> str | NDArray[np.uint8] | None:
         """Return the architecture as text (`ansi`) or as a picture (`rgb_array`, height × width × 3, uint8)."""
         if self._position is None:
             raise ResetNeeded("No episode has begun: call reset() before render().")
@@ -164,8 +167,9 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     def _begin_task(self, task: Task) -> None:
         self._task = task
         self._positions = PositionTree(self.search_space, task, self.evaluator.estimator.profile)
-        self._description = described(self.config, task)
         self._incumbent = 0.0
+        if self.config.describe_task and task.fingerprint not in self._descriptions:
+            self._descriptions[task.fingerprint] = description(task)
 
     def _number(self, action: np.int64 | int) -> int:
         try:
@@ -209,9 +213,11 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         return self._positions.mask(position, last=self._step + 1 >= self.max_steps)
 
     def _observation(self, position: Position) -> NDArray[np.float32]:
-        if self._description.size:
-            return np.concatenate([position.observation, self._description])
-        return position.observation.copy()
+        return np.concatenate([position.observation, self._description()])
+
+    def _description(self) -> NDArray[np.float32]:
+        """Return what of the task is observed: nothing unless the configuration asks for it."""
+        return self._descriptions.get(self._task.fingerprint, NOTHING)
 
     def _info(self, position: Position, evaluation: Evaluation | None = None) -> dict[str, Any]:
         info: dict[str, Any] = {
@@ -223,9 +229,9 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         }
         if self._stop is not None:
             info["stop"] = self._stop.value
-        if evaluation is not None and position.architecture is not None:
+        if evaluation is not None:
             outcome = evaluation.outcome
-            info["architecture"] = format_architecture(position.architecture)
+            info["architecture"] = position.text
             info["architecture_id"] = evaluation.architecture_id
             info["accuracy"] = 0.0 if isinstance(outcome, Failed) else outcome.accuracy
             info["from_store"] = evaluation.from_store

@@ -1,6 +1,5 @@
 """From the settings of an environment to its parts: space, task, estimator, store."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,13 @@ from nasgym.evaluation.loading import TRAINING, load_estimator
 from nasgym.evaluation.recipes import PROFILES, Profile, training_profile
 from nasgym.evaluation.rewards import reward
 from nasgym.store import open_store
-from nasgym.tasks import Fidelity, Task
+from nasgym.tasks import Fidelity, ImageTask, Task, describe, make_task
+
+EMBEDDED = "digits"
+"""The data set of an environment without a task: scikit-learn's digits."""
+SIZE = 32
+"""Side of the images of a task that is given by path or name, pixels."""
+
 
 def make_space(config: EnvConfig) -> SearchSpace:
     """Return the search space that `config` names or holds.
@@ -75,7 +80,7 @@ def task_for(config: EnvConfig, task: Task | str | Path | None, evaluator: Evalu
     """
     if not isinstance(task, Task):
         epochs = _profile(config, evaluator.estimator).search.epochs
-        task = make_task(EMBEDDED if task is None else task, fidelity=Fidelity(epochs=epochs))
+        task = make_task(EMBEDDED if task is None else task, size=SIZE, fidelity=Fidelity(epochs, SIZE))
     return task if config.budget is None else task.with_budget(config.budget)
 
 
@@ -97,11 +102,15 @@ def _cache(config: EnvConfig) -> OutcomeCache | None:
     return open_store(config.store) if isinstance(config.store, str | Path) else config.store
 
 
-def described(config: EnvConfig, task: Task) -> NDArray[np.float32]:
-    """Return what of `task` is observed: numbers from 0 to 1, none unless `config` asks for them."""
-    if not config.describe_task:
-        return np.zeros(0, dtype=np.float32)
-    return describe(task)
+def description(task: Task) -> NDArray[np.float32]:
+    """Return the description of `task` for an observation: numbers from 0 to 1 (see `nasgym.tasks.TaskDescription`).
+
+    Raises:
+        ConfigurationError: the task has no images to describe.
+    """
+    if not isinstance(task, ImageTask):
+        raise ConfigurationError(f"Task {task.name!r} has no images to describe; leave out describe_task.")
+    return np.clip(describe(task).vector(), 0.0, 1.0)
 
 
 def _profile(config: EnvConfig, estimator: Estimator) -> Profile:

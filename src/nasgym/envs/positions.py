@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures import Architecture
+from nasgym.architectures import Architecture, format_architecture
 from nasgym.architectures.actions import ShiftPointer
 from nasgym.architectures.spaces.space import Draft, Ending, SearchSpace
 from nasgym.core.errors import PlanError
@@ -45,7 +45,7 @@ class Position:
 
     Attributes:
         draft: the architecture under construction.
-        architecture: the same as a network; `None` while header choices are still to be made.
+        architecture: the same as a network; `None` while choices that every network needs are still to be made.
         trunk: its plan so far; `None` without a network.
         stop: why no more actions can be taken, the number of steps aside; `None` while they can.
         nsc: rows, shape `(n_rows, 5)`.
@@ -55,7 +55,18 @@ class Position:
         evaluation: the answer, once the network was evaluated; from then on it is known.
     """
 
-    __slots__ = ("after", "architecture", "draft", "evaluation", "masks", "nsc", "observation", "stop", "trunk")
+    __slots__ = (
+        "_text",
+        "after",
+        "architecture",
+        "draft",
+        "evaluation",
+        "masks",
+        "nsc",
+        "observation",
+        "stop",
+        "trunk",
+    )
 
     def __init__(self, space: SearchSpace, draft: Draft, trunk: Trunk | None, *, exists: bool) -> None:
         self.draft = draft
@@ -67,6 +78,14 @@ class Position:
         self.after: dict[int, Position] = {}
         self.masks: dict[bool, NDArray[np.int8]] = {}
         self.evaluation: Evaluation | None = None
+        self._text: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The architecture as text; empty where there is none."""
+        if self._text is None:
+            self._text = "" if self.architecture is None else format_architecture(self.architecture)
+        return self._text
 
 
 class PositionTree:
@@ -79,9 +98,7 @@ class PositionTree:
         limit: positions kept; beyond it the tree is grown anew.
     """
 
-    def __init__(
-        self, space: SearchSpace, task: Task, profile: NetworkProfile, *, limit: int = MAX_POSITIONS
-    ) -> None:
+    def __init__(self, space: SearchSpace, task: Task, profile: NetworkProfile, *, limit: int = MAX_POSITIONS) -> None:
         self.space = space
         self._task = task
         self._profile = profile
@@ -153,12 +170,16 @@ class PositionTree:
         architecture = self.space.architecture(draft)
         if architecture is None:
             return None
-        trunk = before.trunk if before is not None else None
-        if trunk is None or trunk.header != architecture.header or trunk.layers != architecture.layers[: len(trunk.layers)]:
+        trunk = None if before is None else before.trunk
+        if trunk is None or not _begins_with(architecture, trunk):
             trunk = Trunk.start(self._task.input_shape, self._profile, architecture.header)
         for layer in architecture.layers[len(trunk.layers) :]:
             trunk = trunk.add(layer)
         return trunk
+
+
+def _begins_with(architecture: Architecture, trunk: Trunk) -> bool:
+    return architecture.header == trunk.header and architecture.layers[: len(trunk.layers)] == trunk.layers
 
 
 def _frozen(array: AnyArray) -> AnyArray:

@@ -15,7 +15,11 @@ ENTRY_POINT = "nasgym.envs.architecture_env:ArchitectureEnv"
 
 
 def register_environments() -> None:
-    """Make the ids known to `gymnasium.make`; ids that are known already stay as they are."""
+    """Make the ids known to `gymnasium.make`; ids that are known already stay as they are.
+
+    Transitions are deterministic, but `info["from_store"]` tells whether a network was known before, which no seed
+    undoes: hence `nondeterministic`.
+    """
     for name, kind in ENVIRONMENTS.items():
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point=ENTRY_POINT, kwargs={"kind": kind})
+            gymnasium.register(name, entry_point=ENTRY_POINT, nondeterministic=True, kwargs={"kind": kind})

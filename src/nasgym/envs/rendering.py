@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures import format_architecture
 from nasgym.architectures.nsc import COLUMNS
 from nasgym.architectures.operations import EMPTY_ROW, Operation
 from nasgym.envs.positions import Position, Stop
@@ -15,11 +14,10 @@ IMAGE_SIDE = 640
 
 def as_text(position: Position, step: int, reward: float, stop: Stop | None) -> str:
     """Return the NSC rows as a table, the architecture as text, and the last reward."""
-    architecture = position.architecture
     lines = [
         " ".join(f"{name:>6}" for name in COLUMNS) + "  operation",
         *(_row(row) for row in position.nsc.tolist()),
-        f"architecture: {'its header is not complete' if architecture is None else format_architecture(architecture)}",
+        f"architecture: {position.text or 'its header is not complete'}",
         f"pointers: {position.draft.pointers[0]} {position.draft.pointers[1]}",
         f"step {step}: reward {reward:.4f}" + (f", ended: {stop.value}" if stop else ""),
     ]

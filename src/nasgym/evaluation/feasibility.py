@@ -1,4 +1,4 @@
-"""What can exist on a task and what its budget allows, told from plans alone: nothing is trained, torch is not needed."""
+"""What can exist on a task and what its budget allows, told from plans alone: nothing is trained. No torch."""
 
 from functools import lru_cache
 

@@ -175,7 +175,13 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
                 groups, lr=recipe.learning_rate, betas=(chosen.beta1, chosen.beta2), eps=chosen.epsilon, fused=True
             )
         case Sgd():
-            return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=chosen.momentum, nesterov=True, fused=True)
+            return torch.optim.SGD(
+                groups,
+                lr=recipe.learning_rate,
+                momentum=chosen.momentum,
+                nesterov=chosen.momentum > 0,
+                fused=True,
+            )
 
 
 def _late(epoch: int, n_epochs: int) -> str:

@@ -38,7 +38,7 @@ class Sgd:
     """Stochastic gradient descent with Nesterov momentum.
 
     Attributes:
-        momentum: in [0, 1).
+        momentum: in [0, 1); 0 for none.
         weight_decay: L2, on kernels and matrices only.
     """
 

@@ -1,0 +1,1 @@
+"""Experiments: where strategies, executors, stores and reports meet."""

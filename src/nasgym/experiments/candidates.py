@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nasgym.architectures import Architecture, format_architecture
 from nasgym.evaluation import Estimator, EvaluationRequest, Outcome
-from nasgym.evaluation.rewards import RewardFunction
+from nasgym.evaluation.rewards import Reward
 from nasgym.executors import Evaluations
 from nasgym.experiments.events import Evaluated, Listener
 from nasgym.store import Step, Store
@@ -20,11 +20,13 @@ class Bounds:
     Attributes:
         evaluations: largest number of candidates; `None` for no limit.
         in_flight: proposals that may be without outcome at once.
+        known: proposals that an earlier part of the run made; time does not cut these off.
         is_over: whether time is up, going by the outcomes so far.
     """
 
     evaluations: int | None
     in_flight: int
+    known: int
     is_over: Callable[[list[Outcome]], bool]
 
 
@@ -44,7 +46,7 @@ class CandidateSearch:
     """
 
     def __init__(
-        self, task: Task, strategy: Strategy, estimator: Estimator, reward: RewardFunction, store: Store, run: str
+        self, task: Task, strategy: Strategy, estimator: Estimator, reward: Reward, store: Store, run: str
     ) -> None:
         self._task = task
         self._strategy = strategy
@@ -80,7 +82,7 @@ class CandidateSearch:
     def _why_stop(self, bounds: Bounds) -> str:
         if bounds.evaluations is not None and len(self._proposals) >= bounds.evaluations:
             return f"{bounds.evaluations} networks were evaluated"
-        if bounds.is_over([step.outcome for step in self._steps.values()]):
+        if len(self._proposals) >= bounds.known and bounds.is_over([step.outcome for step in self._steps.values()]):
             return "the time for searching is over"
         return ""
 

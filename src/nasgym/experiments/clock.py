@@ -39,9 +39,7 @@ class Clock:
         search_epochs: epochs of one evaluation.
     """
 
-    def __init__(
-        self, earlier: float, budget: float | None, final: FinalTrainingSize, search_epochs: int
-    ) -> None:
+    def __init__(self, earlier: float, budget: float | None, final: FinalTrainingSize, search_epochs: int) -> None:
         self._start = time.monotonic() - earlier
         self._budget = budget
         self._final = final

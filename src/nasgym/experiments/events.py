@@ -63,12 +63,12 @@ class Trained:
     Attributes:
         architecture: its text.
         outcome: what came out.
-        role: `finalist` or `random`.
+        phase: `final`, or `random` for the network to compare with.
     """
 
     architecture: str
     outcome: Outcome
-    role: str
+    phase: str
 
 
 Event = Prepared | Evaluated | Promoted | Trained

@@ -12,8 +12,10 @@ from nasgym.experiments.workspace import Workspace
 from nasgym.store import Step, Store
 from nasgym.tasks import Fidelity, ImageTask
 
-PHASE = "final"
-"""Phase of a run's steps in which networks get their final training."""
+FINALISTS = "final"
+"""Phase of a run's steps in which the best candidates get their final training."""
+RANDOM = "random"
+"""Phase in which a random network gets the same, to be compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,21 @@ class FinalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FinalJob:
+    """One network to train.
+
+    Attributes:
+        phase: `FINALISTS` or `RANDOM`.
+        number: step number in the phase.
+        architecture: what to train.
+    """
+
+    phase: str
+    number: int
+    architecture: Architecture
+
+
+@dataclass(frozen=True, slots=True)
 class FinalRound:
     """The final trainings of one run.
 
@@ -59,24 +76,29 @@ class FinalRound:
     run: str
     workspace: Workspace
 
-    def train(self, architectures: Sequence[Architecture], executor: Executor) -> Iterator[Step]:
+    def train(self, jobs: Sequence[FinalJob], executor: Executor) -> Iterator[Step]:
         """Train those that no earlier part of the run has trained; yield each step once its weights are safe."""
-        known = {step.number: step for step in self.store.steps(self.run, phase=PHASE)}
-        running: dict[Future[Outcome], int] = {}
-        for number, architecture in enumerate(architectures):
-            path = self.weights(architecture)
-            if number in known and (path.exists() or isinstance(known[number].outcome, Failed)):
-                yield known[number]
+        known = {
+            (step.phase, step.number): step
+            for phase in (FINALISTS, RANDOM)
+            for step in self.store.steps(self.run, phase=phase)
+        }
+        running: dict[Future[Outcome], FinalJob] = {}
+        for job in jobs:
+            path = self.weights(job.architecture)
+            step = known.get((job.phase, job.number))
+            if step is not None and (path.exists() or isinstance(step.outcome, Failed)):
+                yield step
             else:
                 path.parent.mkdir(exist_ok=True)
-                running[executor.submit(train_and_save, self.settings, self.task, architecture, path)] = number
+                future = executor.submit(train_and_save, self.settings, self.task, job.architecture, path)
+                running[future] = job
         for future in as_completed(running):
-            number = running[future]
             try:
                 outcome = future.result()
             except BrokenExecutor:
                 outcome = Failed(FailureKind.WORKER_LOST, "Its worker process died in the final training.")
-            yield self._keep(number, architectures[number], outcome)
+            yield self._keep(running[future], outcome)
 
     def weights(self, architecture: Architecture) -> Path:
         """Return where the weights of `architecture` are kept."""
@@ -85,12 +107,12 @@ class FinalRound:
     def _id(self, architecture: Architecture) -> str:
         return architecture_id(architecture, self.settings.profile.network.leaves)
 
-    def _keep(self, number: int, architecture: Architecture, outcome: Outcome) -> Step:
+    def _keep(self, job: FinalJob, outcome: Outcome) -> Step:
         settings = self.settings
         fidelity = Fidelity(settings.epochs, self.task.input_shape[0])
-        request = EvaluationRequest(architecture, self.task, fidelity, settings.seed)
+        request = EvaluationRequest(job.architecture, self.task, fidelity, settings.seed)
         key = EvaluationKey(
-            architecture_id=self._id(architecture),
+            architecture_id=self._id(job.architecture),
             data=self.task.fingerprint,
             epochs=fidelity.epochs,
             resolution=fidelity.resolution,
@@ -98,7 +120,7 @@ class FinalRound:
             estimator=settings.estimator,
             seed=settings.seed,
         )
-        return self.store.record_step(self.run, number, request, key, outcome, from_store=False, phase=PHASE)
+        return self.store.record_step(self.run, job.number, request, key, outcome, from_store=False, phase=job.phase)
 
 
 def train_and_save(settings: FinalSettings, task: ImageTask, architecture: Architecture, path: Path) -> Outcome:

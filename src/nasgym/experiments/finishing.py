@@ -1,43 +1,113 @@
 """The end of a search: choose by validation, test once, write result, weights and report."""
 
-import platform
-import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
-from nasgym.architectures import Architecture, architecture_id, encode, format_architecture, parse_architecture
-from nasgym.core.provenance import Provenance
-from nasgym.evaluation import Completed
-from nasgym.evaluation.recipes import Profile, training_profile
-from nasgym.experiments.config import SearchConfig
-from nasgym.experiments.final_training import PHASE
-from nasgym.experiments.results import BaselineResult, SearchResult, write_json
+import numpy as np
+import torch
+
+from nasgym.architectures import architecture_id, encode, format_architecture, parse_architecture
+from nasgym.core.errors import NasgymError
+from nasgym.core.files import write_atomically
+from nasgym.evaluation import Completed, Failed
+from nasgym.evaluation.checkpoints import Classifier
+from nasgym.experiments.ending import Ending, accuracy_of
+from nasgym.experiments.final_training import FINALISTS, RANDOM
+from nasgym.experiments.reporting import search_report
+from nasgym.experiments.results import BaselineResult, SearchResult, Tested, write_json
 from nasgym.experiments.workspace import Workspace
-from nasgym.networks.plan import plan
-from nasgym.report import SearchReport
-from nasgym.store import Step, Store
-from nasgym.tasks import ImageTask, LinearBaseline
+from nasgym.report.html import write
+from nasgym.report.search_report import SearchReport
+from nasgym.store import Step
+from nasgym.tasks import BaselineScore
+
+
+class NothingTrainedError(NasgymError):
+    """No finalist got through its final training."""
 
 
 @dataclass(frozen=True)
-class Ending:
-    """A run at its end, or where it was interrupted.
+class Finished:
+    """What a search gives back to its caller.
 
     Attributes:
-        config: every setting.
-        task: what was searched for.
-        store: holds the steps of the run.
-        run: its id.
-        workspace: where everything is written.
-        command: what repeats the search.
-        seconds: wall-clock time of all parts of the run together.
+        result: the values of `result.json`.
+        report: what `report.html` shows.
+        workspace: where everything lies.
     """
 
-    config: SearchConfig
-    task: ImageTask
-    store: Store
-    run: str
+    result: SearchResult
+    report: SearchReport
     workspace: Workspace
-    command: str
-    seconds: float
+
+
+def finish(ending: Ending, linear: BaselineScore) -> Finished:
+    """Choose the finalist that is best on validation images, test it once, and write everything down."""
+    finalists = [step for step in ending.steps(FINALISTS) if isinstance(step.outcome, Completed)]
+    if not finalists:
+        raise NothingTrainedError(
+            "None of the finalists got through its final training; `nasgym store ls --failed` says why. "
+            "Go on with --resume and fewer --final-epochs, or start anew with stricter limits."
+        )
+    chosen = _tested(ending, max(finalists, key=lambda step: accuracy_of(step.outcome)), keep=True)
+    random = next((_tested(ending, step) for step in ending.steps(RANDOM) if isinstance(step.outcome, Completed)), None)
+    result = _result(ending, chosen, random, linear)
+    report = search_report(ending, chosen, random, linear)
+    write(report, ending.workspace.report)
+    write_json(ending.workspace.result, result.as_json())
+    return Finished(result, report, ending.workspace)
+
+
+def write_interrupted(ending: Ending) -> None:
+    """Write the report of a search that was stopped before its end."""
+    write(search_report(ending), ending.workspace.report)
+
+
+def _tested(ending: Ending, step: Step, *, keep: bool = False) -> Tested:
+    """Test the weights of `step`, and copy them to `best.pt` if they are to be kept."""
+    architecture = parse_architecture(step.architecture)
+    path = ending.workspace.trained(architecture_id(architecture, ending.profile.network.leaves))
+    classifier = Classifier.load(path)
+    if keep:
+        write_atomically(ending.workspace.weights, path.read_bytes())
+    task = ending.task
+    validation = classifier.metadata.validation.accuracy
+    labels = task.labels("test")
+    if not len(labels):
+        return Tested(step, validation, None, ())
+    predicted = classifier.probabilities(torch.from_numpy(task.images("test"))).argmax(dim=1).numpy()
+    confusion = np.zeros((task.n_classes, task.n_classes), dtype=np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    counts = tuple(tuple(row) for row in confusion.tolist())
+    return Tested(step, validation, float(np.mean(labels == predicted)), counts)
+
+
+def _result(ending: Ending, chosen: Tested, random: Tested | None, linear: BaselineScore) -> SearchResult:
+    steps = list(ending.store.steps(ending.run))
+    architecture = parse_architecture(chosen.step.architecture)
+    planned = ending.plan(chosen.step.architecture)
+    failures: dict[str, int] = {}
+    for step in steps:
+        if isinstance(step.outcome, Failed):
+            failures[step.outcome.kind.value] = failures.get(step.outcome.kind.value, 0) + 1
+    baselines = {"linear": BaselineResult(linear.validation, linear.test)}
+    if random is not None:
+        baselines["random"] = BaselineResult(random.validation_accuracy, random.test_accuracy, random.step.architecture)
+    return SearchResult(
+        task=ending.task.name,
+        architecture=format_architecture(architecture),
+        nsc=encode(architecture).tolist(),
+        architecture_id=architecture_id(architecture, ending.profile.network.leaves),
+        validation_accuracy=chosen.validation_accuracy,
+        test_accuracy=chosen.test_accuracy,
+        search_validation_accuracy=ending.search_accuracy(chosen.step),
+        parameters=planned.parameters,
+        flops=planned.flops,
+        memory=planned.memory,
+        evaluations=len(steps),
+        failures=dict(sorted(failures.items())),
+        baselines=dict(sorted(baselines.items())),
+        seconds=round(ending.seconds, 1),
+        seed=ending.config.seed,
+        versions=ending.store.run(ending.run).provenance.versions,
+        out=str(ending.workspace.folder),
+    )

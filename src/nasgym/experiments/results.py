@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nasgym.core.errors import ConfigurationError
+from nasgym.core.files import write_atomically
+from nasgym.store import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +17,12 @@ class BaselineResult:
 
     Attributes:
         validation_accuracy: in [0, 1].
-        test_accuracy: in [0, 1].
+        test_accuracy: in [0, 1]; `None` where there are no test images.
         architecture: text of the network; empty for the linear model.
     """
 
-    validation_accuracy: float
-    test_accuracy: float
+    validation_accuracy: float | None
+    test_accuracy: float | None
     architecture: str = ""
 
 
@@ -34,7 +36,7 @@ class SearchResult:
         nsc: its rows (index, type, kernel, pred1, pred2).
         architecture_id: its canonical id.
         validation_accuracy: of the weights in `best.pt`, in [0, 1].
-        test_accuracy: of the weights in `best.pt`, in [0, 1].
+        test_accuracy: of the weights in `best.pt`, in [0, 1]; `None` where there are no test images.
         search_validation_accuracy: what it had at search fidelity.
         parameters: trainable parameters.
         flops: per image, head included; a multiply-add counts as two.
@@ -53,7 +55,7 @@ class SearchResult:
     nsc: list[list[int]]
     architecture_id: str
     validation_accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None
     search_validation_accuracy: float
     parameters: int
     flops: int
@@ -77,14 +79,33 @@ class SearchResult:
         return cls(**(fields | {"baselines": baselines}))
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A network after its final training, and its one look at the test images.
+
+    Attributes:
+        step: of the final training.
+        validation_accuracy: of the weights, in [0, 1].
+        test_accuracy: of the weights, in [0, 1]; `None` where there are no test images.
+        confusion: test images by (true class, predicted class).
+    """
+
+    step: Step
+    validation_accuracy: float
+    test_accuracy: float | None
+    confusion: tuple[tuple[int, ...], ...]
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path` so that a reader finds the old file or the new one, never a part of it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write `value` to `path` as JSON text, whole or not at all.
+
+    Raises:
+        ConfigurationError: the file cannot be written; names it.
+    """
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror or error}. Make room there, or choose another --out; "
+            "the evaluations are safe in the store, and --resume goes on."
+        ) from error

@@ -6,26 +6,26 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nasgym.architectures import Architecture, parse_architecture
+from nasgym.architectures import parse_architecture
 from nasgym.architectures.spaces import SearchSpace, load_space
 from nasgym.core.errors import NasgymError
-from nasgym.core.provenance import provenance
 from nasgym.core.randomness import stream
 from nasgym.evaluation import Completed
 from nasgym.evaluation.recipes import Profile, training_profile
-from nasgym.evaluation.rewards import reward_function
+from nasgym.evaluation.rewards import reward
 from nasgym.evaluation.training import TrainingEstimator
 from nasgym.executors import Evaluations, close_executor, local_executor, usable_cores
 from nasgym.experiments.candidates import Bounds, CandidateSearch
 from nasgym.experiments.clock import Clock, FinalTrainingSize
 from nasgym.experiments.config import SearchConfig
+from nasgym.experiments.ending import Ending
 from nasgym.experiments.events import Event, Listener, Prepared, Promoted, Trained
-from nasgym.experiments.final_training import FinalRound, FinalSettings
-from nasgym.experiments.finishing import Ending, Finished, finish, write_interrupted
+from nasgym.experiments.final_training import FINALISTS, RANDOM, FinalJob, FinalRound, FinalSettings
+from nasgym.experiments.finishing import Finished, finish, write_interrupted
 from nasgym.experiments.workspace import RunReference, Workspace, new_workspace, read_reference, write_reference
 from nasgym.store import DEFAULT_STORE, RunStatus, Step, Store, open_store
 from nasgym.strategies import Sampler, make_strategy
-from nasgym.tasks import Budget, Fidelity, ImageTask, LinearBaseline, linear_baseline, make_task
+from nasgym.tasks import BaselineScore, Budget, Fidelity, ImageTask, linear_baseline, make_task
 
 
 class NothingFoundError(NasgymError):
@@ -62,7 +62,7 @@ def start_search(config: SearchConfig, around: Surroundings) -> Finished:
     location = config.store or DEFAULT_STORE
     settings = config.model_dump(mode="json")
     with open_store(location) as store:
-        run = store.start_run("search", settings, seed=config.seed, provenance=provenance())
+        run = store.start_run("search", settings, seed=config.seed)
         reference = RunReference(run.id, location, settings, time.monotonic() - started)
         write_reference(workspace, reference)
         return _Search(config, task, workspace, store, reference, around).complete()
@@ -141,29 +141,30 @@ class _Search:
             self._profile, device=config.evaluation.device, time_limit=config.evaluation.time_limit
         )
         strategy = make_strategy(config.strategy, self._sampler(space), config.seed)
-        reward = reward_function(config.evaluation.reward)
-        candidates = CandidateSearch(self.task, strategy, estimator, reward, self.store, self.reference.run)
-        bounds = Bounds(config.evaluations, config.in_flight, clock.is_over)
+        candidates = CandidateSearch(
+            self.task, strategy, estimator, reward(config.evaluation.reward), self.store, self.reference.run
+        )
+        bounds = Bounds(config.evaluations, config.in_flight, known, clock.is_over)
         with Evaluations(estimator, self._make_executor) as evaluations:
             reason = candidates.search(evaluations, bounds, self._listener(clock))
-        linear = self._final_training(self._networks(candidates.steps, space), clock, reason)
+        linear = self._final_training(self._final_jobs(candidates.steps, space), clock, reason)
         return finish(self._ending(clock), linear)
 
-    def _networks(self, steps: list[Step], space: SearchSpace) -> list[Architecture]:
+    def _final_jobs(self, steps: list[Step], space: SearchSpace) -> list[FinalJob]:
         """Return the best candidates, the best first, and last a random network to compare them with."""
         completed = [(step.outcome.accuracy, step) for step in steps if isinstance(step.outcome, Completed)]
         if not completed:
             raise NothingFoundError(
-                f"None of {len(steps)} networks could be evaluated, so there is no best one; `nasgym store ls --failed` "
-                "says why. Relax the limits, or give more time or other images."
+                f"None of {len(steps)} networks could be evaluated, so there is no best one; "
+                "`nasgym store ls --failed` says why. Relax the limits, or give more time or other images."
             )
         best = sorted(completed, key=lambda pair: -pair[0])[: self.config.finalists]
-        networks = [parse_architecture(step.architecture) for _, step in best]
+        jobs = [FinalJob(FINALISTS, n, parse_architecture(step.architecture)) for n, (_, step) in enumerate(best)]
         random = self._sampler(space).draw(stream(self.config.seed, "random-baseline"))
-        return networks if random is None else [*networks, random]
+        return jobs if random is None else [*jobs, FinalJob(RANDOM, 0, random)]
 
-    def _final_training(self, networks: list[Architecture], clock: Clock, reason: str) -> LinearBaseline:
-        """Train `networks` for long, keeping each; return the linear model, which is trained beside them."""
+    def _final_training(self, jobs: list[FinalJob], clock: Clock, reason: str) -> BaselineScore:
+        """Train for long, keeping each network; return the linear model, which is trained beside them."""
         settings = FinalSettings(
             profile=self._profile,
             epochs=self._final_epochs,
@@ -172,13 +173,14 @@ class _Search:
             seed=self.config.seed,
         )
         final = FinalRound(settings, self.task, self.store, self.reference.run, self.workspace)
-        self.around.listener(Promoted(len(networks), settings.epochs, reason))
+        listener = self._listener(clock)
+        listener(Promoted(len(jobs), settings.epochs, reason))
         executor = self._make_executor()
         complete = False
         try:
             linear = executor.submit(linear_baseline, self.task)
-            for step in final.train(networks, executor):
-                self.around.listener(Trained(step.architecture, step.outcome))
+            for step in final.train(jobs, executor):
+                listener(Trained(step.architecture, step.outcome, step.phase))
             baseline = linear.result()
             complete = True
         finally:

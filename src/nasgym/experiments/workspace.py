@@ -72,33 +72,42 @@ def new_workspace(out: Path | None, name: str) -> Workspace:
     Raises:
         ConfigurationError: `out` holds a search already, or cannot be made.
     """
-    if out is None:
-        base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "search"
-        number = 1
-        while (out := RUNS / (base if number == 1 else f"{base}-{number}")).exists():
-            number += 1
-    elif (out / _RUN_FILE).exists():
+    if out is not None and (out / _RUN_FILE).exists():
         raise ConfigurationError(f"{out} holds a search already; go on with it by --resume, or choose another --out.")
+    folder = _first_free(name) if out is None else out
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"Cannot make the folder {out}: {error.strerror}; choose another --out.") from error
-    return Workspace(out)
+        raise ConfigurationError(f"Cannot make the folder {folder}: {error.strerror}; choose another --out.") from error
+    return Workspace(folder)
 
 
-def latest_workspace(name: str) -> Workspace:
-    """Return the newest folder of a search of that name under `runs` that is not finished.
+def _first_free(name: str) -> Path:
+    base, number = _folder_name(name), 1
+    while (folder := RUNS / (base if number == 1 else f"{base}-{number}")).exists():
+        number += 1
+    return folder
+
+
+def _folder_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "search"
+
+
+def latest_workspace(source: str) -> Workspace:
+    """Return the newest folder under `runs` of a search on `source` that is not finished.
 
     Raises:
         ConfigurationError: there is none.
     """
-    base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "search"
-    pattern = re.compile(rf"{re.escape(base)}(-\d+)?")
-    folders = [path.parent for path in RUNS.glob(f"*/{_RUN_FILE}") if pattern.fullmatch(path.parent.name)]
-    unfinished = [folder for folder in folders if not Workspace(folder).result.exists()]
+    workspaces = [Workspace(path.parent) for path in RUNS.glob(f"*/{_RUN_FILE}")]
+    unfinished = [
+        workspace
+        for workspace in workspaces
+        if not workspace.result.exists() and read_reference(workspace).settings["data"]["source"] == source
+    ]
     if not unfinished:
-        raise ConfigurationError(f"No unfinished search of {name!r} under {RUNS}/; name its folder with --out.")
-    return Workspace(max(unfinished, key=lambda folder: (folder / _RUN_FILE).stat().st_mtime))
+        raise ConfigurationError(f"No unfinished search on {source!r} under {RUNS}/; name its folder with --out.")
+    return max(unfinished, key=lambda workspace: workspace.run.stat().st_mtime)
 
 
 def read_reference(workspace: Workspace) -> RunReference:
@@ -113,7 +122,9 @@ def read_reference(workspace: Workspace) -> RunReference:
     except FileNotFoundError as error:
         raise ConfigurationError(f"{workspace.folder} holds no search to resume ({_RUN_FILE} is missing).") from error
     except (ValueError, TypeError, OSError) as error:
-        raise ConfigurationError(f"{workspace.run} is damaged ({error}); start a new search with another --out.") from error
+        raise ConfigurationError(
+            f"{workspace.run} is damaged ({error}); start a new search with another --out."
+        ) from error
 
 
 def write_reference(workspace: Workspace, reference: RunReference) -> None:

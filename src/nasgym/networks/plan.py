@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nasgym.architectures import Architecture, Header, Layer
+from nasgym.architectures import Architecture, Header, Layer, Skeleton
 from nasgym.core.errors import PlanError
 from nasgym.networks.memory import peak_elements, schedule
 from nasgym.networks.nodes import Convolution, Dense, Head, Node
@@ -144,7 +144,7 @@ class Trunk:
         return cls(profile, input_shape, header, (), (first_node(input_shape, profile, header),))
 
     def add(self, layer: Layer) -> "Trunk":
-        """Return the trunk with one more layer, in a time that does not depend on the number of layers before it.
+        """Return the trunk with one more layer; the layers before it are not planned again.
 
         Raises:
             PlanError: the layer cannot exist there.
@@ -177,14 +177,20 @@ def plan(
     A plan with more parameters than the profile builds is a plan like any other: see `Plan.exceeds_cap`.
 
     Raises:
-        PlanError: a feature map would shrink below one pixel, a residual joins different shapes, or the
-            image or the number of classes is below 1; names the layer, the sizes and the remedy.
+        PlanError: a feature map would shrink below one pixel, a residual joins different shapes, the image or
+            the number of classes is below 1, or a fixed skeleton; names the layer, the sizes and the remedy.
 
     >>> from nasgym.architectures import parse_architecture
     >>> from nasgym.networks.profiles import PAPER
     >>> plan(parse_architecture("conv3 maxpool2"), (32, 32, 3), 10, PAPER).nodes[-1].shape
     (32, 15, 15)
     """
+    if architecture.skeleton is not Skeleton.LAYERED:
+        raise PlanError(
+            f"Networks of skeleton {architecture.skeleton.token!r} are looked up in their table and not planned; "
+            "evaluate them with a table estimator.",
+            layer=0,
+        )
     nodes = [first_node(input_shape, profile, architecture.header)]
     rules = in_force(profile, architecture.header)
     for layer in architecture.layers:

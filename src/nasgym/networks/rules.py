@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import assert_never
 
 from nasgym.architectures import Header, Layer, LeafMerge, Operation
@@ -58,7 +59,7 @@ def layer_node(layer: Layer, nodes: Sequence[Node], input_shape: tuple[int, int,
         case Operation.CONVOLUTION | Operation.SEPARABLE | Operation.REDUCTION:
             return _convolutions(layer, nodes, input_shape, profile)
         case Operation.MAX_POOLING | Operation.AVERAGE_POOLING:
-            window = Window(layer.kernel, stride=layer.kernel)
+            window = _window(layer.kernel, layer.kernel, False)
             size = _slide(window, layer, index, source, input_shape)
             average = layer.operation is Operation.AVERAGE_POOLING
             level = source.level + (layer.kernel > 1)
@@ -69,7 +70,7 @@ def layer_node(layer: Layer, nodes: Sequence[Node], input_shape: tuple[int, int,
             adds = layer.operation is Operation.ADDITION
             return _merge(index, [nodes[number] for number in layer.inputs], profile, adds=adds)
         case _:
-            raise AssertionError(f"{layer.operation!r} is not the operation of a layer")
+            raise PlanError(f"Layer {index} ({layer.token}) only exists in a fixed skeleton.", layer=index)
 
 
 def _convolutions(
@@ -78,7 +79,7 @@ def _convolutions(
     index, source = len(nodes), nodes[layer.inputs[0]]
     reduces = layer.operation is Operation.REDUCTION
     same = reduces or profile.padding is Padding.SAME
-    window = Window.same(layer.kernel, 2 if reduces else 1) if same else Window(layer.kernel)
+    window = _window(layer.kernel, 2 if reduces else 1, same)
     size = _slide(window, layer, index, source, input_shape)
     level = source.level + reduces
     shape = (_width(profile, level, nodes), *size)
@@ -87,17 +88,22 @@ def _convolutions(
     channels = source.shape[0]
     if layer.operation is Operation.SEPARABLE:
         depthwise = Convolution(window, channels, (channels, *size), unit, relu, depthwise=True)
-        pointwise = Convolution(Window(1), channels, shape, unit, relu=unit is not Unit.CONV_RELU)
+        pointwise = Convolution(_window(1, 1, same), channels, shape, unit, relu=unit is not Unit.CONV_RELU)
         steps: tuple[Convolution, ...] = (depthwise, pointwise)
     else:
         steps = (Convolution(window, channels, shape, unit, relu),)
     if layer.residual and shape != source.shape:
         raise PlanError(
-            f"Layer {index} ({_word(layer)}) cannot be residual: it turns {_size(source.shape)} "
+            f"Layer {index} ({layer.token}) cannot be residual: it turns {_size(source.shape)} "
             f"into {_size(shape)}. Drop the '+', or keep height, width and channels the same.",
             layer=index,
         )
     return Node(index, Convolutions(steps, layer.residual), layer.inputs, shape, level, raw=False)
+
+
+@cache
+def _window(kernel: int, stride: int, same: bool) -> Window:
+    return Window.same(kernel, stride) if same else Window(kernel, stride)
 
 
 def _slide(
@@ -108,7 +114,7 @@ def _slide(
     size = (window.output(height), window.output(width))
     if min(size) < 1:
         raise PlanError(
-            f"Layer {index} ({_word(layer)}) needs at least {window.kernel}×{window.kernel} pixels and gets "
+            f"Layer {index} ({layer.token}) needs at least {window.kernel}×{window.kernel} pixels and gets "
             f"{height}×{width} from {f'layer {source.index}' if source.index else 'the image'}. Use fewer poolings or "
             f"smaller kernels before it, or images larger than {input_shape[0]}×{input_shape[1]}.",
             layer=index,
@@ -190,11 +196,6 @@ def head(features: Node, n_classes: int, profile: NetworkProfile, header: Header
             rate = header.dropout / 100
         layers.append(Dense(inputs, outputs, rate, relu=number < last))
     return Head(features.shape, relu, pools, tuple(layers), maxima)
-
-
-def _word(layer: Layer) -> str:
-    """Return the layer as it is written in text, without its predecessors."""
-    return f"{layer.operation.token}{layer.kernel or ''}{'+' * layer.residual}"
 
 
 def _size(shape: Shape) -> str:

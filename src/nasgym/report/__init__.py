@@ -1,1 +1,1 @@
-"""Reports: query → statistics → figures and tables → HTML and terminal. A report sees values, never a search at work."""
+"""Reports: query → statistics → figures and tables → HTML and terminal. They see values, never a running search."""

@@ -15,10 +15,11 @@ from nasgym.core.errors import ReportError
 from nasgym.evaluation.outcome import FailureKind, Outcome
 from nasgym.report import figures, formatting
 from nasgym.report.drawings import Drawing, draw_network
-from nasgym.report.figures import Chart, Curve, Level, Point
+from nasgym.report.figures import Curve, Level, Point
 from nasgym.report.headline import headline
 from nasgym.report.search_report import Candidate, SearchReport
 from nasgym.report.statistics import ClassResult, class_results, incumbents, mistakes, proportion_interval
+from nasgym.report.style import Chart
 from nasgym.report.svg import embed_chart
 
 _DRAWN_WITHOUT_FINALISTS = 3

@@ -5,7 +5,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
-from nasgym.report.figures import FONT, PALETTE, Chart, style
+from nasgym.report.style import FONT, PALETTE, Chart, style
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"

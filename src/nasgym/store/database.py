@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,12 @@ from nasgym.core.errors import StoreError
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one that holds the database."""
 
+RETRY_SECONDS = 0.02
+
 _WRITES = "nasgym_writes"
+_REFUSALS = (SQLAlchemyError, OverflowError, UnicodeEncodeError)
+"""What a database and its driver raise, the last two for numbers and texts that no column holds."""
+
 _REMEDIES = (
     ("SQLITE_BUSY", "another process has kept it locked for {seconds:g} s: stop it, or try again later"),
     ("SQLITE_LOCKED", "another process has kept it locked for {seconds:g} s: stop it, or try again later"),
@@ -64,7 +70,7 @@ class Database:
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except _REFUSALS as error:
             raise self._explained(error) from error
 
     @contextmanager
@@ -77,19 +83,28 @@ class Database:
         try:
             with self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
                 yield connection
-        except SQLAlchemyError as error:
+        except _REFUSALS as error:
             raise self._explained(error) from error
 
     def use_write_ahead_log(self) -> None:
-        """Make a SQLite file keep a write-ahead log, so that readers and the writer do not wait for each other."""
-        try:
-            connection = self._engine.raw_connection()
+        """Make a SQLite file keep a write-ahead log, so that readers and the writer do not wait for each other.
+
+        SQLite itself does not wait where another process is just switching, too.
+
+        Raises:
+            StoreError: the file cannot be written, or others have kept it locked for too long.
+        """
+        deadline = time.monotonic() + self._busy_seconds
+        while True:
             try:
-                connection.cursor().execute("PRAGMA journal_mode=WAL")
-            finally:
-                connection.close()
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            raise self._explained(error) from error
+                with self._engine.connect() as connection:
+                    connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
+                return
+            except (SQLAlchemyError, sqlite3.Error) as error:
+                busy = getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+                if not busy or time.monotonic() > deadline:
+                    raise self._explained(error) from error
+            time.sleep(RETRY_SECONDS)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -117,6 +132,8 @@ class Database:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(error, IntegrityError) and "FOREIGN KEY" in str(cause).upper():
             return StoreError(f"Store {self.name}: the row belongs to a run that is not in it; start the run first.")
+        if isinstance(error, OverflowError | UnicodeEncodeError):
+            return StoreError(f"Store {self.name}: a value cannot be kept ({cause}).")
         code = getattr(cause, "sqlite_errorname", None) or ""
         for prefix, remedy in _REMEDIES:
             if code.startswith(prefix):

@@ -8,7 +8,6 @@ UTC), `running_time` in whole seconds, `is_valid`. Epochs, resolution and seed a
 import csv
 import hashlib
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ _MEMBER = re.compile(r"(?P<data>.+)-(?P<digest>[0-9a-f]{32})")
 _NETSTRING = re.compile(r"(?:[\[\]\s]|\b\d{1,9}\b)*")
 _MAX_ROWS = 200
 """NumPy abbreviates arrays of more than 1,000 numbers."""
+_MAX_NUMBER = 2**63
 _TRUE = frozenset({"true", "1", "1.0"})
 _FALSE = frozenset({"false", "0", "0.0"})
 
@@ -163,8 +163,8 @@ def _outcome(texts: Mapping[str, str]) -> Outcome:
             numbers[name] = float(texts[name])
         except ValueError as error:
             raise _UnreadableRowError(f"{name} {texts[name]!r} is not a number.") from error
-        if not math.isfinite(numbers[name]) or numbers[name] < 0:
-            raise _UnreadableRowError(f"{name} {texts[name]!r} is not a number of at least 0.")
+        if not 0 <= numbers[name] < _MAX_NUMBER:
+            raise _UnreadableRowError(f"{name} {texts[name]!r} is not a number from 0 to 2^63.")
     metrics = Metrics(seconds=numbers["running_time"], flops=int(numbers["flops"]), density=numbers["density"])
     valid = texts["is_valid"].lower()
     if valid in _FALSE:

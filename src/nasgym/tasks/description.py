@@ -35,7 +35,7 @@ class TaskDescription:
     linear: float
 
     def vector(self) -> NDArray[np.float32]:
-        """Return seven numbers of roughly [0, 1]: log₂ classes / 12, log₁₀ samples / 7, log₂ resolution / 10, the rest."""
+        """Return 7 numbers in roughly [0, 1]: log₂ classes / 12, log₁₀ samples / 7, log₂ resolution / 10, the rest."""
         classes, samples, resolution, *rest = astuple(self)
         sizes = [np.log2(classes) / 12, np.log10(samples) / 7, np.log2(resolution) / 10]
         return np.array([*sizes, *rest], np.float32)
@@ -75,12 +75,11 @@ def _features(task: ImageTask, rows: NDArray[np.int64]) -> tuple[NDArray[np.floa
 
 def _nearest(inputs: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return, for each of `others`, which of `inputs` is closest."""
-    return np.argmin((inputs**2).sum(axis=1) - 2 * others @ inputs.T, axis=1)
+    nearest: NDArray[np.intp] = np.argmin((inputs**2).sum(axis=1) - 2 * others @ inputs.T, axis=1)
+    return nearest
 
 
-def _ridge(
-    inputs: NDArray[np.float64], labels: NDArray[np.int64], others: NDArray[np.float64]
-) -> NDArray[np.int64]:
+def _ridge(inputs: NDArray[np.float64], labels: NDArray[np.int64], others: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the label ridge regression gives each of `others`."""
     classes, codes = np.unique(labels, return_inverse=True)
     mean, deviation = inputs.mean(axis=0), inputs.std(axis=0) + 1e-3
@@ -90,4 +89,5 @@ def _ridge(
     penalty = _RIDGE * len(inputs) * np.eye(inputs.shape[1])
     weights = np.linalg.solve(scaled.T @ scaled + penalty, scaled.T @ (targets - centre))
     scores = (others - mean) / deviation @ weights + centre
-    return classes[np.argmax(scores, axis=1)]
+    predicted: NDArray[np.int64] = classes[np.argmax(scores, axis=1)]
+    return predicted

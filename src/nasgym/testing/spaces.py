@@ -73,9 +73,7 @@ def check_purity(space: SearchSpace) -> None:
         mask[...], rows[...], observation[...] = ~mask, 1, 1
         again = space.legal(draft), space.rows(draft), space.observe(draft)
         for name, first, second in zip(("legal", "rows", "observe"), kept, again, strict=True):
-            assert np.array_equal(first, second), (
-                f"{name}() gave two answers for {draft}; did it hand out its own array?"
-            )
+            assert first.tobytes() == second.tobytes(), f"{name}() gave two answers; is the array its own? {draft}"
 
 
 def check_legality(space: SearchSpace) -> None:
@@ -187,9 +185,8 @@ def check_counts(space: SearchSpace) -> None:
         if architecture is not None:
             met.setdefault(len(architecture), set()).add(architecture_id(architecture, LeafMerge.TOGETHER))
     counts = space.count_by_depth(LeafMerge.TOGETHER)
-    assert len(counts) == space.max_layers + 1, (
-        f"count_by_depth() needs {space.max_layers + 1} entries, has {len(counts)}"
-    )
+    entries = space.max_layers + 1
+    assert len(counts) == entries, f"count_by_depth() must have {entries} entries, it has {len(counts)}"
     known = [count for count in counts if count is not None]
     assert counts == known + [None] * (len(counts) - len(known)), f"numbers come before None in {counts}"
     for depth in range(len(known)):
@@ -209,9 +206,9 @@ def check_pickling(space: SearchSpace) -> None:
 SPACE_CHECKS: tuple[Callable[[SearchSpace], None], ...] = (
     check_description,
     check_start,
+    check_endings,
     check_purity,
     check_legality,
-    check_endings,
     check_refusals,
     check_rows,
     check_observations,

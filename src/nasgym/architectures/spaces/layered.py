@@ -1,6 +1,5 @@
 """What the spaces of NSC rows share: rows, observations and checks."""
 
-import operator
 from abc import abstractmethod
 
 import numpy as np
@@ -52,22 +51,6 @@ class LayeredSpace(SearchSpace):
     @abstractmethod
     def _legal(self, draft: Draft) -> NDArray[np.bool_]:
         """Return the mask of a draft that has not ended, as an array of the caller's own."""
-
-    def _chosen(self, draft: Draft, action: int) -> Action:
-        """Return the action with this id, once both are known to be usable."""
-        try:
-            number = operator.index(action)
-        except TypeError as error:
-            raise ArchitectureError(f"An action is a whole number, got {action!r}.") from error
-        if not 0 <= number < len(self.actions):
-            raise ArchitectureError(
-                f"Action {number} is not one of space {self.name!r}, whose actions are 0 to {len(self.actions) - 1}."
-            )
-        if draft.ending is not None:
-            raise ArchitectureError(
-                f"The architecture has ended ({draft.ending.value}) and takes no more actions; begin with start()."
-            )
-        return self.actions[number]
 
     def _with_layer(self, draft: Draft, layer: Layer) -> Draft:
         layers = (*draft.layers, layer)

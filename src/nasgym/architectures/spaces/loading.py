@@ -5,11 +5,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import assert_never
 
+from nasgym.architectures.skeletons import SKELETONS
 from nasgym.architectures.spaces.chain import ChainSpace
 from nasgym.architectures.spaces.definition import SpaceDefinition, SpaceKind
 from nasgym.architectures.spaces.edge import EdgeSpace
 from nasgym.architectures.spaces.edge_mini import EDGE_MINI, EdgeMiniSpace
 from nasgym.architectures.spaces.explicit import ExplicitSpace
+from nasgym.architectures.spaces.fixed import FIXED, FixedSpace
 from nasgym.architectures.spaces.multi_branch import MultiBranchSpace
 from nasgym.architectures.spaces.reader import read_definition
 from nasgym.architectures.spaces.space import SearchSpace
@@ -24,7 +26,7 @@ _FILES = {
     "edge": ("edge.yaml", SpaceKind.EDGE),
     "joint": ("joint.yaml", SpaceKind.JOINT),
 }
-BUILT_IN = (*_FILES, EDGE_MINI)
+BUILT_IN = (*_FILES, EDGE_MINI, *FIXED)
 """Names of the spaces that come with the package."""
 
 
@@ -32,8 +34,9 @@ def load_space(path_or_name: str | Path, *, kind: str | None = None, max_layers:
     """Return a search space by name (built-in first, then plug-ins), else from a YAML file.
 
     Args:
-        path_or_name: `chain`, `multi-branch`, `explicit`, `edge`, `joint`, `edge-mini`, the name of a plug-in
-            of the entry-point group `nasgym.spaces`, or the path of a file.
+        path_or_name: `chain`, `multi-branch`, `explicit`, `edge`, `joint`, `edge-mini`, `cell201`,
+            `macro`, `multi-resolution`, the name of a plug-in of the entry-point group `nasgym.spaces`, or the path of
+            a file.
         kind: how actions build architectures, when the file allows several: `chain`, `multi-branch`, `explicit`.
         max_layers: another d than the file's, 1 to 100.
 
@@ -50,6 +53,9 @@ def load_space(path_or_name: str | Path, *, kind: str | None = None, max_layers:
     if name == EDGE_MINI:
         _refuse_options(name, kind, max_layers)
         return EdgeMiniSpace()
+    if name in FIXED:
+        _refuse_options(name, kind, max_layers)
+        return FixedSpace(SKELETONS[name])
     installed = plugins.available(_PLUGINS)
     if name in installed:
         _refuse_options(name, kind, max_layers)

@@ -1,5 +1,6 @@
 """What a search space is: a pure transition system from an empty draft to an architecture."""
 
+import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from nasgym.architectures.actions import Action, action_label
 from nasgym.architectures.architecture import Architecture, Layer
 from nasgym.architectures.canonical import LeafMerge
+from nasgym.core.errors import ArchitectureError
 
 
 class Ending(Enum):
@@ -110,3 +112,19 @@ class SearchSpace(ABC):
     @abstractmethod
     def count_by_depth(self, leaves: LeafMerge) -> list[int | None]:
         """Return the number of distinct networks (canonical ids) of each depth 0..d; `None` where too many to count."""
+
+    def _chosen(self, draft: Draft, action: int) -> Action:
+        """Return the action with this id, once both are known to be usable."""
+        try:
+            number = operator.index(action)
+        except TypeError as error:
+            raise ArchitectureError(f"An action is a whole number, got {action!r}.") from error
+        if not 0 <= number < len(self.actions):
+            raise ArchitectureError(
+                f"Action {number} is not one of space {self.name!r}, whose actions are 0 to {len(self.actions) - 1}."
+            )
+        if draft.ending is not None:
+            raise ArchitectureError(
+                f"The architecture has ended ({draft.ending.value}) and takes no more actions; begin with start()."
+            )
+        return self.actions[number]

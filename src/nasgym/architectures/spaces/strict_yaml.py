@@ -8,6 +8,8 @@ import yaml
 
 from nasgym.core.errors import ConfigurationError, nearest
 
+LONGEST_SHOWN = 120
+"""Characters of a value that a message repeats."""
 _TAGS = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map"))
 
 
@@ -45,7 +47,8 @@ def parse_yaml(text: str, source: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigurationError(f"{source}{place}: not valid YAML: {error.problem}.") from error
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigurationError(f"{source}{place}: not valid YAML: {reason}.") from error
     except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).replace("\n", " ")
         raise ConfigurationError(f"{source}: not valid YAML: {reason}.") from error
@@ -78,4 +81,5 @@ def whole_number(value: object, lowest: int, highest: int) -> int | None:
 
 def shown(value: object) -> str:
     """Return a short `repr` for messages, whatever was in the file."""
-    return reprlib.repr(value)
+    text = reprlib.repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

@@ -1,0 +1,149 @@
+"""Outcomes kept and looked up per second, against a store that grows from a thousand rows to a million.
+
+Every put is a transaction of its own that is flushed to the disk. Its baseline is the same row written the same way
+by `sqlite3` alone. Look-ups ask for random keys, nine known and one unknown. The store lies in a temporary
+folder (`--folder` names another disk). About three minutes.
+"""
+
+import multiprocessing
+import shutil
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.reporting import Figure, Goal, arguments, publish
+from nasgym.architectures import parse_architecture
+from nasgym.core.randomness import stream
+from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Metrics
+from nasgym.store import Store, StoredEvaluation, open_store
+from nasgym.tasks import Fidelity, Task
+
+SEED = 0
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+OPERATIONS = 2_000
+PROCESSES = 4
+TASK = Task("benchmark", "fingerprint", (32, 32, 3), 10, fidelity=Fidelity(epochs=8))
+ARCHITECTURE = parse_architecture("conv3 conv3 maxpool2 conv5 conv3 avgpool2 conv1 conv3")
+OUTCOME = Completed(0.8125, Metrics((2.25,) * 8, (2.5,) * 8, (0.5,) * 8, 12.5, 48_100, 12_345_678, 1.125, 2**26))
+KEY = EvaluationKey("0123456789abcdef", TASK.fingerprint, 8, 32, 0, "training-0123456789abcdef", 0)
+
+
+def put(store: Store, first: int, count: int) -> float:
+    """Put `count` outcomes one by one; return how many a second."""
+    requests = [EvaluationRequest(ARCHITECTURE, TASK, TASK.fidelity, seed) for seed in range(first, first + count)]
+    start = time.perf_counter()
+    for request in requests:
+        store.put(request, replace(KEY, seed=request.seed), OUTCOME)
+    return count / (time.perf_counter() - start)
+
+
+def fill(store: Store, first: int, last: int) -> float:
+    """Add the rows from `first` to before `last` in bulk; return how many a second."""
+    request = EvaluationRequest(ARCHITECTURE, TASK, TASK.fidelity, 0)
+
+    def rows() -> Iterator[StoredEvaluation]:
+        for seed in range(first, last):
+            yield StoredEvaluation.of(request, replace(KEY, seed=seed), OUTCOME)
+
+    start = time.perf_counter()
+    store.add(rows())
+    return (last - first) / (time.perf_counter() - start)
+
+
+def look_up(store: Store, rows: int) -> float:
+    """Return the median microseconds of a look-up among `rows` rows."""
+    seeds = stream(SEED, "look-up", rows).integers(0, int(rows / 0.9), OPERATIONS).tolist()
+    times = []
+    for seed in seeds:
+        key = replace(KEY, seed=seed)
+        start = time.perf_counter()
+        found = store.get(key)
+        times.append(time.perf_counter() - start)
+        assert (found is not None) == (seed < rows), f"key {seed} of {rows}"
+    return statistics.median(times) * 1e6
+
+
+def plain_sqlite(folder: Path, row: tuple[object, ...], columns: list[str]) -> float:
+    """Return how many copies of `row` a second `sqlite3` alone commits one by one."""
+    connection = sqlite3.connect(folder / "plain.sqlite", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"CREATE TABLE evaluations (number INTEGER PRIMARY KEY, {', '.join(columns)})")
+    connection.execute("CREATE UNIQUE INDEX by_id ON evaluations (id)")
+    insert = f"INSERT INTO evaluations ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    position = columns.index("id")
+    start = time.perf_counter()
+    for number in range(OPERATIONS):
+        connection.execute(insert, (*row[:position], f"{number:032x}", *row[position + 1 :]))
+    seconds = time.perf_counter() - start
+    connection.close()
+    return OPERATIONS / seconds
+
+
+def put_elsewhere(store: Store, first: int, count: int) -> None:
+    """Put in a process of its own."""
+    put(store, first, count)
+
+
+def crowd(file: Path) -> tuple[float, int]:
+    """Let several processes put overlapping keys; return puts a second of all, and rows lost or repeated."""
+    count = OPERATIONS // PROCESSES
+    with open_store(file) as store:
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(PROCESSES) as pool:
+            pool.starmap(put_elsewhere, [(store, 10**6 * worker, 1) for worker in range(1, PROCESSES + 1)])
+            start = time.perf_counter()
+            pool.starmap(put_elsewhere, [(store, worker * count // 2, count) for worker in range(PROCESSES)])
+            seconds = time.perf_counter() - start
+        expected = (PROCESSES - 1) * (count // 2) + count
+        seeds = [row.key.seed for row in store.evaluations() if row.key.seed < 10**6]
+        wrong = abs(len(set(seeds)) - expected) + len(seeds) - len(set(seeds))
+    return PROCESSES * count / seconds, wrong
+
+
+def measure(folder: Path) -> list[Figure]:
+    """Return every figure of this benchmark."""
+    figures = []
+    with open_store(folder / "store.sqlite") as store:
+        rates, delays = {}, {}
+        filled = 0
+        for size in SIZES:
+            bulk = fill(store, filled, size)
+            delays[size] = look_up(store, size)
+            rates[size] = put(store, size, OPERATIONS)
+            filled = size + OPERATIONS
+        kept = sqlite3.connect(folder / "store.sqlite").execute("SELECT * FROM evaluations LIMIT 1")
+        columns = [column[0] for column in kept.description][1:]
+        plain = plain_sqlite(folder, kept.fetchone()[1:], columns)
+    for size in SIZES:
+        at_least = Goal("value", "at least", 1000)
+        figures.append(Figure(f"put, {size:,} rows", rates[size], "outcomes/s", plain, at_least))
+    figures.append(Figure(f"add in bulk, {SIZES[-1]:,} rows", bulk, "outcomes/s", plain))
+    figures.append(Figure(f"look-up, {SIZES[0]:,} rows", delays[SIZES[0]], "µs"))
+    for size in SIZES[1:]:
+        flat = Goal("ratio", "at most", 1.5)
+        figures.append(Figure(f"look-up, {size:,} rows", delays[size], "µs", delays[SIZES[0]], flat))
+    together, wrong = crowd(folder / "crowd.sqlite")
+    figures.append(Figure(f"put, {PROCESSES} processes", together, "outcomes/s", rates[SIZES[0]]))
+    figures.append(Figure(f"lost or repeated, {PROCESSES} processes", wrong, "rows", None, Goal("value", "at most", 0)))
+    return figures
+
+
+def main() -> None:
+    """Measure and publish."""
+    parser = arguments("store", __doc__)
+    parser.add_argument("--folder", type=Path, help="where to put the store while measuring")
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="nasgym-store-", dir=given.folder))
+    try:
+        publish("store", measure(folder), seeds=[SEED], json_file=given.json)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

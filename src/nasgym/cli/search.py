@@ -1,0 +1,122 @@
+"""`nasgym search`: from a folder of images to a small network."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+EPILOG = """
+**Examples**
+
+`nasgym search digits` - a first look, on images that come with scikit-learn
+
+`nasgym search photos/ --budget 15m` - the best small network within a quarter of an hour
+
+`nasgym search signs.zip --group-pattern '{group}_*'` - frames of one track stay on one side of the split
+
+`nasgym search photos/ --max-parameters 50000 --out runs/tiny` - a network for a small device
+
+`nasgym search photos/ --out runs/tiny --resume` - go on after Ctrl-C, a crash or a power cut
+"""
+
+
+def search(
+    data: Annotated[
+        str | None, typer.Argument(help="Folder, archive or file of images, or a name such as digits.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings; options go on top.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="evolution (default) or random.")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="Networks to train; 30 unless --budget is given.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for everything, such as 90s, 15m or 1h30m.")] = None,
+    space: Annotated[str | None, typer.Option(help="Name or YAML file of the search space; chain by default.")] = None,
+    max_layers: Annotated[int | None, typer.Option(help="Largest number of layers.")] = None,
+    profile: Annotated[str | None, typer.Option(help="How a network is built and trained: default or paper.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each evaluation.")] = None,
+    final_epochs: Annotated[int | None, typer.Option(help="Epochs of the final training.")] = None,
+    finalists: Annotated[int | None, typer.Option(help="Networks that get the final training.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the square images, pixels; 32 by default.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV file: file, label and optionally split, group.")] = None,
+    group_pattern: Annotated[
+        str | None, typer.Option(help="What images of a group share in their paths, as {group}_*.")
+    ] = None,
+    classes: Annotated[list[str] | None, typer.Option("--class", help="Only this class; repeat for more.")] = None,
+    max_per_class: Annotated[int | None, typer.Option(help="At most so many images of a class.")] = None,
+    strict: Annotated[bool | None, typer.Option("--strict", help="Refuse data with unusable files.")] = None,
+    max_parameters: Annotated[int | None, typer.Option(help="Largest number of parameters.")] = None,
+    max_flops: Annotated[int | None, typer.Option(help="Most operations per image.")] = None,
+    max_memory: Annotated[int | None, typer.Option(help="Most bytes of int8 weights and activations.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search; 0 by default.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Training processes; one per core by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
+    store: Annotated[
+        str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/NAME by default.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the search in --out, or the newest one.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print result.json on standard output.")] = False,
+    cache: Annotated[
+        Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
+    ] = None,
+) -> None:
+    """Search for a small network on your own images, and train the best one.
+
+    Writes result.json, best.pt (weights for `nasgym predict`) and report.html into the folder of the results.
+    Ctrl-C stops cleanly; --resume goes on.
+    """
+    from nasgym.cli.progress import SearchProgress
+    from nasgym.experiments.python_api import settle
+    from nasgym.experiments.search import Surroundings, resume_search, start_search
+
+    given = _settings(
+        {
+            "strategy": strategy,
+            "evaluations": evaluations,
+            "budget": budget,
+            "space": space,
+            "max_layers": max_layers,
+            "final_epochs": final_epochs,
+            "finalists": finalists,
+            "seed": seed,
+            "workers": workers,
+            "store": store,
+            "out": out,
+        },
+        data={
+            "source": data,
+            "size": size,
+            "labels": labels,
+            "group_pattern": group_pattern,
+            "classes": classes or None,
+            "max_per_class": max_per_class,
+            "strict": strict,
+        },
+        limits={"max_parameters": max_parameters, "max_flops": max_flops, "max_memory": max_memory},
+        evaluation={"profile": profile, "epochs": epochs, "device": device},
+    )
+    settings, workspace = settle(given, file=config, resume=resume)
+    with SearchProgress(settings) as progress:
+        around = Surroundings(
+            command=shlex.join(["nasgym", *sys.argv[1:]]),
+            listener=progress.hear,
+            decoding=progress.decoding,
+            cache_dir=cache,
+        )
+        finished = resume_search(settings, workspace, around) if workspace else start_search(settings, around)
+    progress.conclude(finished)
+    if as_json:
+        typer.echo(json.dumps(finished.result.as_json(), indent=2, ensure_ascii=False))
+
+
+def _settings(top: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that were given, those left out left out."""
+    settings = {name: value for name, value in top.items() if value is not None}
+    for section, values in sections.items():
+        chosen = {name: value for name, value in values.items() if value is not None}
+        if chosen:
+            settings[section] = chosen
+    return settings

@@ -1,0 +1,89 @@
+"""One network on one data set, trained as often as asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nasgym.architectures import Architecture, parse_architecture
+from nasgym.core.errors import ConfigurationError
+from nasgym.evaluation import EvaluationRequest, Outcome
+from nasgym.evaluation.recipes import Profile, training_profile
+from nasgym.evaluation.training import TrainingEstimator
+from nasgym.executors import Evaluations, local_executor
+from nasgym.networks.profiles import NAMED_ARCHITECTURES
+from nasgym.store import Store, StoredEvaluation
+from nasgym.tasks import ImageTask
+
+
+@dataclass(frozen=True)
+class NetworkToEvaluate:
+    """A network and how it is built and trained.
+
+    Attributes:
+        architecture: what is trained.
+        profile: how.
+    """
+
+    architecture: Architecture
+    profile: Profile
+
+
+def network_to_evaluate(text: str, profile: str | None) -> NetworkToEvaluate:
+    """Return the network that a user names by its text, or by a name such as `vgg19-like`.
+
+    Raises:
+        ConfigurationError: an unknown profile, or one that a named network does not have.
+        ArchitectureError: the text describes no network.
+    """
+    named = NAMED_ARCHITECTURES.get(text)
+    if named is None:
+        return NetworkToEvaluate(parse_architecture(text), training_profile(profile or "default"))
+    if profile not in (None, named.profile.name):
+        raise ConfigurationError(f"{text!r} comes with its own profile {named.profile.name!r}; leave --profile out.")
+    return NetworkToEvaluate(named.architecture, training_profile(named.profile.name))
+
+
+def evaluate_repeatedly(
+    network: NetworkToEvaluate,
+    task: ImageTask,
+    store: Store,
+    repeats: int,
+    *,
+    workers: int,
+    device: str = "auto",
+    listener: Callable[[int, Outcome], None] = lambda _repeat, _outcome: None,
+) -> list[StoredEvaluation]:
+    """Train `network` on `task` with as many seeds as `repeats`; what `store` holds is not trained again.
+
+    Args:
+        network: what is trained, and how.
+        task: on what; its fidelity and evaluation seed apply.
+        store: keeps each outcome as soon as it is known.
+        repeats: number of trainings.
+        workers: processes; 0 for the calling one.
+        device: `auto`, `cpu` or `cuda`.
+        listener: told the number of a repeat, from 0, and its outcome.
+
+    Returns:
+        What the store holds of each, in order of the seeds; outcomes over the task's budget are not kept.
+    """
+    estimator = TrainingEstimator(network.profile, device=device)
+    rows: dict[int, StoredEvaluation] = {}
+
+    def keep(repeat: int, request: EvaluationRequest, outcome: Outcome) -> None:
+        key = request.key(estimator)
+        store.put(request, key, outcome)
+        rows[repeat] = StoredEvaluation.of(request, key, outcome)
+        listener(repeat, outcome)
+
+    with Evaluations(estimator, lambda: local_executor(min(workers, repeats))) as evaluations:
+        for repeat in range(repeats):
+            request = EvaluationRequest.of(network.architecture, task, repeat=repeat)
+            known = store.get(request.key(estimator))
+            if known is None:
+                evaluations.start(repeat, request)
+            else:
+                keep(repeat, request, known)
+        while len(evaluations):
+            for repeat, request, outcome in evaluations.finished():
+                keep(repeat, request, outcome)
+    return [rows[repeat] for repeat in sorted(rows)]
