@@ -5,7 +5,7 @@
     python -m benchmarks.profiles final    # variants of the final recipe
     python -m benchmarks.profiles speed    # images a second against eager PyTorch with a DataLoader
 
-`--sets` and `--only` choose; every training runs on one thread. The data sets are those described in docs/profiles.md,
+`--sets` and `--only` choose. Every training runs on one thread. The data sets are those described in docs/profiles.md,
 found in the folder that `--data` or NASGYM_SHARED_DATA names.
 """
 
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.reporting import Figure, report
 from scipy.stats import kendalltau
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.reporting import Figure, arguments, publish
 from nasgym.architectures import Augmentation, parse_architecture
 from nasgym.core.errors import PlanError
 from nasgym.core.randomness import stream
@@ -102,11 +102,13 @@ class Bench:
         tasks: by name.
         epochs: of a search evaluation.
         seeds: evaluation seeds.
+        n_chains: random networks whose ranks are compared.
     """
 
     tasks: dict[str, ImageTask]
     epochs: int
     seeds: tuple[int, ...]
+    n_chains: int
 
     def search(self, profile: Profile, network: str, task: ImageTask, seed: int, epochs: int) -> tuple[float, float]:
         """Return accuracy and seconds of one search evaluation; 0 for a failure."""
@@ -157,7 +159,7 @@ def random_chains(n: int, seed: int, side: int = 32) -> list[str]:
 
 def fidelity(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
     """Rank agreement (Kendall τ) of search evaluations with final trainings judged on the test images."""
-    chains = random_chains(16, seed=0)
+    chains = random_chains(bench.n_chains, seed=0)
     lengths = [int(word) for word in only] or [2, 4, 8, 12]
     for task in bench.tasks.values():
         final = [
@@ -181,11 +183,15 @@ FINAL_VARIANTS: Variants = {
     "no augmentation": finishing(augmentation=Augmentation.NONE),
     "shift and flip": finishing(augmentation=Augmentation.SHIFT_FLIP),
     "no label smoothing": finishing(label_smoothing=0.0),
-    "last epoch": finishing(weights=Weights.LAST),
-    "20 epochs": finishing(epochs=20),
-    "80 epochs": finishing(epochs=80),
+    "best epoch": finishing(weights=Weights.BEST),
+    "15 epochs": finishing(epochs=15),
+    "60 epochs": finishing(epochs=60),
+    "learning rate / 2": lambda profile: finishing(learning_rate=profile.final.learning_rate / 2)(profile),
     "weight decay × 4": finishing(optimizer=Adam(weight_decay=0.2)),
     "dropout 0.3": built(head=PoolingHead(dropout=0.3, maxima=True)),
+    "average pooling only": built(head=PoolingHead()),
+    "base width 24": built(base_width=24),
+    "base width 32": built(base_width=32),
 }
 
 
@@ -260,24 +266,25 @@ MEASUREMENTS = {"search": search, "fidelity": fidelity, "final": final, "speed":
 
 def main() -> None:
     """Read the arguments, measure, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments("profiles", __doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("measurement", choices=MEASUREMENTS)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("NASGYM_SHARED_DATA", "../shared/data")))
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     parser.add_argument("--only", nargs="*", default=[], help="variants by name; for `fidelity`, numbers of epochs")
-    parser.add_argument("--epochs", type=int, default=DEFAULT.search.epochs)
+    parser.add_argument("--epochs", type=int, default=DEFAULT.search.epochs, help="of a search evaluation")
+    parser.add_argument("--chains", type=int, default=16, help="random chains of `fidelity`")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=None, help="folder for decoded images")
-    parser.add_argument("--json", type=Path, default=None)
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     tasks = {}
-    for name in arguments.sets:
+    for name in options.sets:
         settings = dict(SETS[name])
-        source = arguments.data / "images" / str(settings.pop("source"))
-        tasks[name] = make_task(source, size=32, cache_dir=arguments.cache, name=name, **settings)  # type: ignore[arg-type]  # settings are data
-    bench = Bench(tasks, arguments.epochs, tuple(range(arguments.seeds)))
-    figures = list(MEASUREMENTS[arguments.measurement](bench, arguments.only))
-    report(figures, seeds=bench.seeds, json_file=arguments.json)
+        source = options.data / "images" / str(settings.pop("source"))
+        tasks[name] = make_task(source, size=32, cache_dir=options.cache, name=name, **settings)  # type: ignore[arg-type]  # settings are data
+    bench = Bench(tasks, options.epochs, tuple(range(options.seeds)), options.chains)
+    figures = list(MEASUREMENTS[options.measurement](bench, options.only))
+    publish(f"profiles {options.measurement}", figures, seeds=bench.seeds, json_file=options.json)
 
 
 if __name__ == "__main__":

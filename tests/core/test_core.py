@@ -1,12 +1,17 @@
 """Named streams, suggestions and plug-in look-up."""
 
+import os
+import pickle
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nasgym.core.errors import PluginError, nearest
+from nasgym.core.errors import PlanError, PluginError, nearest
+from nasgym.core.files import write_atomically
 from nasgym.core.plugins import available, load
 from nasgym.core.randomness import entropy, stream, torch_seed
 
@@ -39,6 +44,38 @@ def test_an_unknown_plug_in_or_group_is_refused_by_name():
         available("nasgym.space")
     with pytest.raises(PluginError, match="No plug-in 'nothing' in 'nasgym.spaces'"):
         load("nasgym.spaces", "nothing")
+
+
+def test_a_plan_error_travels_between_processes():
+    error = pickle.loads(pickle.dumps(PlanError("too small", layer=3)))
+    assert (str(error), error.layer) == ("too small", 3)
+
+
+def test_a_file_is_replaced_whole_with_usual_permissions(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    before = os.umask(0o027)
+    try:
+        write_atomically(path, b"new")
+    finally:
+        os.umask(before)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_content_and_no_litter(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_atomically(path, bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 LIGHT = """

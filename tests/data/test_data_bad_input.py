@@ -55,7 +55,6 @@ def test_what_is_no_image_is_left_out_listed_and_counted(load, tmp_path):
         "dog/cut.png": png(5, 32)[:300],
         "dog/program.exe": b"MZ",
         "README.md": b"about",
-        "dog/inner.zip": b"PK",
     }
     dataset = load(write_folder(tmp_path / "a", files))
     assert len(dataset) == 12
@@ -65,7 +64,12 @@ def test_what_is_no_image_is_left_out_listed_and_counted(load, tmp_path):
         ("cat/text.png", "not an image", False),
         ("dog/cut.png", "corrupt image", False),
         ("dog/program.exe", "not an image", False),
-    ] + [("dog/inner.zip", "x", False)] * 0
+    ]
+
+
+def test_an_archive_within_an_archive_is_left_out_and_listed(load, tmp_path):
+    dataset = load(write_zip(tmp_path / "a.zip", pictures() | {"dog/inner.zip": b"PK"}))
+    assert [str(problem) for problem in dataset.problems] == ["dog/inner.zip: an archive within an archive; unpack it"]
 
 
 def test_strict_refuses_what_would_be_left_out(load, tmp_path):
@@ -144,19 +148,19 @@ def test_an_encrypted_zip_is_refused(load, tmp_path):
 def test_an_archive_that_unpacks_to_far_more_than_it_holds_is_refused(tmp_path, name):
     files = pictures() | {"cat/zeros.bmp": bytes(2_000_000)}
     path = write_zip(tmp_path / name, files) if name == "a.zip" else write_tar(tmp_path / name, files, f"w:{name[-2:]}")
-    with pytest.raises(DataError, match=r"unpacks to more than .* bytes .*decompression bomb\? If you trust it, unpack it"):
+    with pytest.raises(
+        DataError, match=r"unpacks to more than .* bytes .*decompression bomb\? If you trust it, unpack it"
+    ):
         list(archive_blobs(path, limits=Limits(total=1_000_000, ratio=20)))
     with pytest.raises(DataError, match=r"member 'cat/zeros\.bmp' unpacks to 2,000,000 bytes \(limit 1,000,000\)"):
         list(archive_blobs(path, limits=Limits(member=1_000_000)))
 
 
 def test_a_real_zip_bomb_is_refused_before_it_is_unpacked(load, tmp_path):
-    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open(
-        zipfile.ZipInfo("cat/0.bmp"), "w", force_zip64=True
-    ) as member:
-        archive_chunk = bytes(1 << 24)
-        for _ in range(72):
-            member.write(archive_chunk)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/0.bmp", bytes(1 << 24))
+        archive.filelist *= 100  # entries that share their content, as in the smallest known bombs
+    assert (tmp_path / "bomb.zip").stat().st_size < 50_000
     with pytest.raises(DataError, match=r"bomb\.zip: unpacks to more than 1,073,741,824 bytes"):
         load(tmp_path / "bomb.zip")
 
@@ -165,14 +169,21 @@ def test_an_idx_bomb_is_refused(load, tmp_path):
     header = bytes([0, 0, 8, 3]) + (60_000).to_bytes(4, "big") + (200).to_bytes(4, "big") * 2
     folder = write_folder(
         tmp_path / "a",
-        {"x-images-idx3-ubyte.gz": gzip.compress(header + bytes(1000)), "x-labels-idx1-ubyte.gz": gzip.compress(b"\0\0\x08\1")},
+        {
+            "x-images-idx3-ubyte.gz": gzip.compress(header + bytes(1000)),
+            "x-labels-idx1-ubyte.gz": gzip.compress(b"\0\0\x08\1"),
+        },
     )
-    with pytest.raises(DataError, match=r"x-images-idx3-ubyte\.gz: cut off or damaged; its header says \(60000, 200, 200\)"):
+    with pytest.raises(
+        DataError, match=r"x-images-idx3-ubyte\.gz: cut off or damaged; its header says \(60000, 200, 200\)"
+    ):
         load(folder)
 
 
-@pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tar.xz", "w:xz"), ("a.tar.bz2", "w:bz2")])
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tar.xz", "w:xz"), ("a.tar.bz2", "w:bz2")]
+)
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.75])
 def test_a_cut_off_tar_is_refused(load, tmp_path, name, mode, share):
     path = write_tar(tmp_path / name, pictures(each=20), mode)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
@@ -191,6 +202,15 @@ def test_a_cut_off_zip_is_refused(load, tmp_path):
     path = write_zip(tmp_path / "a.zip", pictures())
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(DataError, match=r"a\.zip: damaged or cut off .*Download or copy it again"):
+        load(path)
+
+
+def test_a_member_without_a_name_does_not_stop_reading_or_is_refused(load, tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"n": b"x"} | pictures())
+    content = path.read_bytes()
+    place = content.index(b"PK\x01\x02")
+    path.write_bytes(content[: place + 28] + b"\0" + content[place + 29 :])
+    with pytest.raises(DataError, match=r"a\.zip"):
         load(path)
 
 
@@ -235,7 +255,10 @@ def test_objects_in_an_npz_are_refused_and_never_opened(load, tmp_path):
         ({"x": np.zeros((3, 4, 4)), "y": np.zeros(2, int)}, r"3 images but 2 labels"),
         ({"pictures": np.zeros((3, 4, 4))}, r"no images among its arrays \(pictures\)\. Name them `x` and `y`"),
         ({"x": np.zeros((2, 4, 4)), "y": np.array([0.5, 1])}, r"labels of shape \(2,\) and type float64"),
-        ({"x": np.zeros((2, 4, 4)), "y": np.array([0, 5]), "class_names": np.array(["a"])}, r"from 0 to 5 but 1 class names"),
+        (
+            {"x": np.zeros((2, 4, 4)), "y": np.array([0, 5]), "class_names": np.array(["a"])},
+            r"from 0 to 5 but 1 class names",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(load, tmp_path, arrays, message):
@@ -260,7 +283,10 @@ def test_damaged_and_cut_off_tfrecords_are_refused(load, tmp_path):
     content = tfrecord_bytes(png(1), 0) + tfrecord_bytes(png(2), 1)
     flipped = bytearray(content)
     flipped[40] ^= 1
-    for name, damaged, message in (("cut", content[:-3], "cut off at byte"), ("flip", bytes(flipped), r"damaged at byte 0")):
+    for name, damaged, message in (
+        ("cut", content[:-3], "cut off at byte"),
+        ("flip", bytes(flipped), r"damaged at byte 0"),
+    ):
         with pytest.raises(DataError, match=message):
             load(write_folder(tmp_path / name, {"0.tfrecords": damaged}))
 
@@ -295,6 +321,34 @@ def test_a_bomb_among_the_images_of_a_folder_is_refused_by_name(load, tmp_path):
     from PIL import Image
 
     stream = io.BytesIO()
-    Image.new("1", (20_000, 20_000)).save(stream, "PNG")
+    Image.new("1", (10_001, 10_000)).save(stream, "PNG")
     with pytest.raises(DataError, match=r"cat/sun\.png: a decompression bomb"):
         load(write_folder(tmp_path / "a", pictures() | {"cat/sun.png": stream.getvalue()}))
+
+
+def test_a_broken_link_is_left_out_and_listed(load, tmp_path):
+    folder = write_folder(tmp_path / "a", pictures())
+    (folder / "cat" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    for _ in range(2):
+        assert [str(problem) for problem in load(folder).problems] == ["cat/gone.png: a broken link, or no file"]
+
+
+def test_links_to_folders_are_followed_and_loops_end(load, tmp_path):
+    elsewhere = write_folder(tmp_path / "elsewhere", pictures(("lion",)))
+    folder = write_folder(tmp_path / "a", pictures())
+    (folder / "lion").symlink_to(elsewhere / "lion")
+    (folder / "loop").symlink_to(folder)
+    assert load(folder).class_names == ("cat", "dog", "lion")
+
+
+def test_names_that_are_no_utf8_are_read(load, tmp_path):
+    folder = write_folder(tmp_path / "a", pictures(("dog",)))
+    strange = os.fsencode(folder) + b"/caf\xe9"
+    Path(os.fsdecode(strange)).mkdir()
+    for index in range(3):
+        Path(os.fsdecode(strange + b"/%d.png" % index)).write_bytes(png(500 + index))
+    Path(os.fsdecode(strange + b"/\xff.png")).write_bytes(b"text")
+    for _ in range(2):
+        dataset = load(folder)
+        assert dataset.class_names == ("caf\\xe9", "dog")
+        assert [problem.where for problem in dataset.problems] == ["caf\\xe9/\\xff.png"]

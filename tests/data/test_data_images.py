@@ -36,7 +36,18 @@ def decoded(content: bytes, size: int = 2) -> np.ndarray:
         (Image.fromarray(np.full((2, 2), 65535, np.uint16)), [255]),
         (Image.fromarray(np.full((2, 2), 257 * 40, np.uint16)), [40]),
     ],
-    ids=["grey", "1 bit", "colour", "grey in colours", "opaque", "transparent is white", "half grey", "palette", "16 bit", "16 bit mid"],
+    ids=[
+        "grey",
+        "1 bit",
+        "colour",
+        "grey in colours",
+        "opaque",
+        "transparent is white",
+        "half grey",
+        "palette",
+        "16 bit",
+        "16 bit mid",
+    ],
 )
 def test_a_uniform_image_of_every_mode_has_the_value_it_stands_for(image, expected):
     result = decoded(saved(image))
@@ -106,8 +117,9 @@ def test_a_file_that_cannot_be_decoded_says_why(content, why):
         decoded(content)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_an_image_that_unpacks_to_too_many_pixels_is_refused():
-    bomb = saved(Image.new("1", (20_000, 20_000)))
+    bomb = saved(Image.new("1", (10_001, 10_000)))
     assert len(bomb) < 100_000
     with pytest.raises(DataError, match=r"sun\.png: a decompression bomb .*Remove the file, or scale it down"):
         decode(Record("sun.png", bomb), 8)
@@ -135,7 +147,7 @@ def test_arrays_become_8_bit_by_their_range(array, first):
     [
         (np.zeros((2, 5)), r"a\.npz: rows of 5 values are not square images"),
         (np.zeros((2, 4, 4, 2)), r"an array of shape \(2, 4, 4, 2\) does not hold images"),
-        (np.zeros(7), r"an array of shape \(7, 1\)|an array of shape \(7,\)"),
+        (np.zeros(7), r"an array of shape \(7,\)"),
         (np.array([[[-1.0]]]), r"pixel values from -1 to -1.*Rescale them"),
         (np.array([[[np.nan]]]), r"pixel values from nan"),
         (np.array([[["a"]]]), r"pixels of type <U1 are not numbers"),

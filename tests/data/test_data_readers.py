@@ -24,7 +24,9 @@ def load(tmp_path: Path):
 
 
 def idx(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.astype(np.uint8).tobytes()
+    return (
+        bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.astype(np.uint8).tobytes()
+    )
 
 
 def images_by_class(dataset: ImageDataset) -> dict[str, set[bytes]]:
@@ -48,7 +50,8 @@ def test_class_folders_give_their_names_as_classes_and_their_pixels_unchanged(tm
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar.xz", "w:xz"), ("a.tar.bz2", "w:bz2")]
+    ("name", "mode"),
+    [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar.xz", "w:xz"), ("a.tar.bz2", "w:bz2")],
 )
 def test_a_tar_reads_as_the_folder_it_was_made_of(tmp_path, load, name, mode):
     folder = load(write_folder(tmp_path / "a", pictures()))
@@ -65,16 +68,20 @@ def test_a_zip_reads_as_the_folder_it_was_made_of_whatever_folder_is_wrapped_aro
 
 def test_nested_folders_are_classes_of_their_own(tmp_path, load):
     files = pictures(("Greek/character01", "Greek/character02", "Latin/character01"))
-    assert load(write_folder(tmp_path / "a", files)).class_names == tuple(
-        ("Greek/character01", "Greek/character02", "Latin/character01")
-    )
+    dataset = load(write_folder(tmp_path / "a", files))
+    assert dataset.class_names == ("Greek/character01", "Greek/character02", "Latin/character01")
 
 
 def test_several_archives_in_a_folder_are_one_data_set_and_a_repeated_file_counts_once(tmp_path, load):
     both = pictures(("Greek/a",))
     write_folder(tmp_path / "omniglot", {"SOURCE.md": b"where from"})
-    write_zip(tmp_path / "omniglot" / "small1.zip", {f"small1/{k}": v for k, v in (pictures(("Balinese/a",)) | both).items()})
-    write_zip(tmp_path / "omniglot" / "small2.zip", {f"small2/{k}": v for k, v in (both | pictures(("Latin/b",), start=50)).items()})
+    write_zip(
+        tmp_path / "omniglot" / "small1.zip", {f"small1/{k}": v for k, v in (pictures(("Balinese/a",)) | both).items()}
+    )
+    write_zip(
+        tmp_path / "omniglot" / "small2.zip",
+        {f"small2/{k}": v for k, v in (both | pictures(("Latin/b",), start=50)).items()},
+    )
     dataset = load(tmp_path / "omniglot")
     assert dataset.class_names == ("Balinese/a", "Greek/a", "Latin/b")
     assert np.bincount(dataset.labels).tolist() == [6, 6, 6]
@@ -85,7 +92,9 @@ def test_several_archives_in_a_folder_are_one_data_set_and_a_repeated_file_count
 
 
 def test_top_folders_named_train_and_test_are_the_official_split(tmp_path, load):
-    files = {f"train/{k}": v for k, v in pictures().items()} | {f"test/{k}": v for k, v in pictures(start=100, each=2).items()}
+    files = {f"train/{k}": v for k, v in pictures().items()} | {
+        f"test/{k}": v for k, v in pictures(start=100, each=2).items()
+    }
     files |= {f"val/{k}": v for k, v in pictures(start=200, each=1).items()}
     dataset = load(write_folder(tmp_path / "a", files))
     assert dataset.class_names == ("cat", "dog")
@@ -175,7 +184,9 @@ def test_numbered_classes_of_differently_named_npz_files_are_different_classes(t
 def test_numbered_npz_files_are_shards_of_one_data_set(tmp_path, load):
     (tmp_path / "a").mkdir()
     for place in (1, 2):
-        np.savez(tmp_path / "a" / f"part_{place}.npz", x=np.stack([pixels(10 * place), pixels(10 * place + 1)]), y=[0, 1])
+        np.savez(
+            tmp_path / "a" / f"part_{place}.npz", x=np.stack([pixels(10 * place), pixels(10 * place + 1)]), y=[0, 1]
+        )
     dataset = load(tmp_path / "a")
     assert dataset.class_names == ("0", "1")
     assert len(dataset) == 4
@@ -246,7 +257,10 @@ def test_a_table_of_pixels_is_read(tmp_path, load):
     rows = ["label,p0,p1,p2,p3", "cat,0,64,128,255", "dog,255,0,0,0", "cat,1,2,3,4"]
     (tmp_path / "a.csv").write_text("\n".join(rows))
     dataset = load(tmp_path / "a.csv", size=2)
-    assert images_by_class(dataset) == {"cat": {bytes([0, 64, 128, 255]), bytes([1, 2, 3, 4])}, "dog": {bytes([255, 0, 0, 0])}}
+    assert images_by_class(dataset) == {
+        "cat": {bytes([0, 64, 128, 255]), bytes([1, 2, 3, 4])},
+        "dog": {bytes([255, 0, 0, 0])},
+    }
 
 
 def test_the_digits_are_embedded(load):
@@ -261,7 +275,10 @@ def test_a_saved_hugging_face_data_set_is_read_with_its_splits(tmp_path, load):
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["dog", "cat"])})
 
     def part(start: int, n: int):
-        rows = {"image": [{"bytes": png(start + i), "path": None} for i in range(n)], "label": [i % 2 for i in range(n)]}
+        rows = {
+            "image": [{"bytes": png(start + i), "path": None} for i in range(n)],
+            "label": [i % 2 for i in range(n)],
+        }
         return datasets.Dataset.from_dict(rows, features=features)
 
     datasets.DatasetDict({"train": part(0, 6), "test": part(50, 2)}).save_to_disk(str(tmp_path / "saved"))
@@ -308,7 +325,9 @@ def test_a_third_party_reader_that_is_no_source_is_refused_by_name(load, install
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one(load):
-    with pytest.raises(DataError, match=r"No file or folder 'digit', and no data set of that name .*Did you mean 'digits'"):
+    with pytest.raises(
+        DataError, match=r"No file or folder 'digit', and no data set of that name .*Did you mean 'digits'"
+    ):
         load("digit")
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import nasgym.envs
 from nasgym.core.randomness import stream
+from nasgym.envs import ENVIRONMENTS, ArchitectureEnv
 from nasgym.networks.profiles import DEFAULT, PAPER, NetworkProfile
 from nasgym.tasks import Budget, Task
 from nasgym.testing.closed_form import ClosedFormEstimator
@@ -53,8 +53,8 @@ def walk(name: str, setting: Setting, sequences: int, seed: int) -> Tally:
         AssertionError: a reward outside [0, 1], an observation outside its space, or a mask that is wrong.
     """
     task = Task("random walks", "none", (setting.side, setting.side, 3), 10, Budget(parameters=setting.parameters))
-    env = nasgym.envs.ArchitectureEnv(
-        kind=nasgym.envs.ENVIRONMENTS[name],
+    env = ArchitectureEnv(
+        kind=ENVIRONMENTS[name],
         task=task,
         estimator=ClosedFormEstimator(setting.profile),
         reward_timing=setting.reward_timing,
@@ -91,8 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sequences", type=int, default=100_000, help="for each environment")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=ENVIRONMENTS, nargs="+", default=list(ENVIRONMENTS), help="environments")
     arguments = parser.parse_args()
-    for name in nasgym.envs.ENVIRONMENTS:
+    for name in arguments.only:
         for setting in SETTINGS:
             began = time.perf_counter()
             tally = walk(name, setting, arguments.sequences // len(SETTINGS), arguments.seed)

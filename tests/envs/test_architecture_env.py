@@ -5,6 +5,7 @@ Action ids. Chain: 0-2 conv 1/3/5, 3-4 maxpool 2/3, 5-6 avgpool 2/3, 7 terminal.
 """
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from nasgym.networks.plan import plan
 from nasgym.networks.profiles import DEFAULT, PAPER
 from nasgym.tasks import Budget, Task
 from nasgym.testing.closed_form import ClosedFormEstimator
+
+OTHER = Task("other pictures", "other-fingerprint", (32, 32, 3), 10)
 
 CONV1, CONV3, CONV5, MAX2, MAX3, AVG2, AVG3, TERMINAL = range(8)
 ADD, CONCAT, P1_UP, P1_DOWN, P2_UP, P2_DOWN = range(8, 14)
@@ -382,12 +385,19 @@ def test_improvement_rewards_what_exceeds_the_best_of_the_meta_episode_so_far() 
     assert sum(first + second) == pytest.approx(env.incumbent) == 0.7, "the return is the incumbent"
 
 
-@pytest.mark.parametrize("forget", [{"options": {"new_meta_episode": True}}, {"seed": 3}, {"options": {"task": TASK}}])
+@pytest.mark.parametrize("forget", [{"options": {"new_meta_episode": True}}, {"seed": 3}, {"options": {"task": OTHER}}])
 def test_a_new_meta_episode_forgets_the_incumbent(forget: dict[str, Any]) -> None:
     env = make(objective="improvement", estimator=Known({"conv3": 0.3}))
     assert rewards(env, CONV3) == [0.3]
     env.reset(**forget)
     assert rewards(env, CONV3) == [0.3]
+
+
+def test_an_episode_on_the_same_task_is_in_the_same_meta_episode() -> None:
+    env = make(objective="improvement", estimator=Known({"conv3": 0.3}))
+    rewards(env, CONV3)
+    env.reset(options={"task": replace(TASK)})
+    assert rewards(env, CONV3) == [0.0]
 
 
 def test_the_blockqnn_reward_counts_flops_and_density() -> None:
@@ -424,7 +434,7 @@ def test_the_same_network_on_another_task_is_another_evaluation() -> None:
     known = Known()
     env = make(estimator=known)
     env.step(CONV3)
-    env.reset(options={"task": Task("other", "other", (32, 32, 3), 10)})
+    env.reset(options={"task": OTHER})
     _, _, _, info = last(env, CONV3)
     assert not info["from_store"]
     env.reset(options={"task": TASK})

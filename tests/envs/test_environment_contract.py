@@ -55,11 +55,11 @@ def test_environments_keep_their_contract(name: str, settings: dict[str, Any]) -
     check_environment(lambda: make(name, **settings), episodes=10)
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_masked_is_what_ends_the_episode_with_reward_zero(name: str, setting: Any) -> None:
-    tally = walk(name, setting, sequences=100, seed=1)
-    assert tally.masked_actions == tally.zero_endings > 0
+def test_masked_is_what_ends_the_episode_with_reward_zero(name: str) -> None:
+    tallies = [walk(name, setting, sequences=100, seed=1) for setting in SETTINGS]
+    assert [tally.masked_actions for tally in tallies] == [tally.zero_endings for tally in tallies]
+    assert sum(tally.masked_actions for tally in tallies) > 0, "no sequence came upon a masked action"
 
 
 class RewardTooLarge(ArchitectureEnv):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from known import TASK, Known
 
-from nasgym.architectures import Architecture
 from nasgym.architectures.actions import AddLayer, Terminate
 from nasgym.architectures.operations import Operation
 from nasgym.architectures.spaces.chain import ChainSpace

@@ -86,7 +86,7 @@ def test_a_time_limit_shortens_the_training_to_at_least_one_epoch(stripes_task: 
 
 def test_a_final_training_that_diverges_raises(stripes_task: ImageTask) -> None:
     wild = replace(DEFAULT, final=replace(DEFAULT.final, learning_rate=1e30, optimizer=Sgd(momentum=0.0)))
-    with pytest.raises(TrainingFailedError, match="The loss is .* after epoch") as caught:
+    with pytest.raises(TrainingFailedError, match=r"The loss is .* after epoch") as caught:
         train_final(stripes_task, parse_architecture("conv3"), wild, how=CPU)
     assert caught.value.kind is FailureKind.DIVERGED
 
@@ -215,7 +215,7 @@ def write_list(path: Path) -> None:
 
 
 def write_code(path: Path) -> None:
-    path.write_bytes(pickle.dumps(Malicious(path.with_suffix(".owned"))))
+    path.write_bytes(pickle.dumps(Malicious(path.with_suffix(".owned")), protocol=2))
 
 
 @pytest.mark.parametrize("write", [write_text, write_nothing, write_half, write_other_tensors, write_list, write_code])

@@ -1,6 +1,7 @@
 """Recipes, schedules and fingerprints: `nasgym.evaluation.recipes`."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_one_cycle_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
     assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
     assert rates[10] == pytest.approx(0.5)  # half-way down: 4 + (16 - 4) / 2
     assert rates[15] == pytest.approx(0.0170371, abs=1e-6)  # (1 + cos(11π / 12)) / 2
-    assert all(later <= earlier for earlier, later in zip(rates[3:], rates[4:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(rates[3:]))
 
 
 def test_one_cycle_of_a_single_step_is_at_its_peak() -> None:

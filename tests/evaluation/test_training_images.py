@@ -26,7 +26,7 @@ def changed(image: list[list[int]], change: Changes) -> list[list[int]]:
 def test_standardised_training_images_have_mean_0_and_deviation_1_in_every_channel() -> None:
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (50, 6, 6, 3)).astype(np.uint8))
     pixels[..., 1] //= 3
-    images = Scaling.of(pixels, Inputs.STANDARDISED).apply(pixels)
+    images = Scaling.of(pixels, Inputs.STANDARDISED).on(CPU).apply(pixels)
     assert images.shape == (50, 3, 6, 6)
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(images.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5)
@@ -35,12 +35,12 @@ def test_standardised_training_images_have_mean_0_and_deviation_1_in_every_chann
 
 def test_unit_inputs_run_from_0_to_1() -> None:
     pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 1, 3, 1)
-    assert Scaling.of(pixels, Inputs.UNIT).apply(pixels).flatten().tolist() == pytest.approx([0, 0.2, 1])
+    assert Scaling.of(pixels, Inputs.UNIT).on(CPU).apply(pixels).flatten().tolist() == pytest.approx([0, 0.2, 1])
 
 
 def test_a_constant_channel_becomes_0_and_not_infinite() -> None:
     pixels = torch.full((2, 3, 3, 1), 7, dtype=torch.uint8)
-    assert Scaling.of(pixels, Inputs.STANDARDISED).apply(pixels).abs().max() == 0
+    assert Scaling.of(pixels, Inputs.STANDARDISED).on(CPU).apply(pixels).abs().max() == 0
 
 
 def test_images_of_another_size_are_averaged_down() -> None:
@@ -82,7 +82,7 @@ def test_the_four_quarter_turns_differ() -> None:
 
 @pytest.mark.parametrize("augmentation", [Augmentation.SHIFT, Augmentation.SHIFT_FLIP, Augmentation.QUARTER_TURNS])
 def test_changes_do_what_their_augmentation_says_and_nothing_else(augmentation: Augmentation) -> None:
-    drawn = Changes.draw(augmentation, 500, 20, torch.Generator().manual_seed(0))
+    drawn = Changes.draw(augmentation, 500, 20, torch.Generator().manual_seed(0), CPU)
     assert drawn is not None
     shifts = augmentation in (Augmentation.SHIFT, Augmentation.SHIFT_FLIP)
     assert set(drawn.shifts.flatten().tolist()) == (set(range(-2, 3)) if shifts else {0})
@@ -93,7 +93,7 @@ def test_changes_do_what_their_augmentation_says_and_nothing_else(augmentation: 
 def test_without_augmentation_nothing_is_drawn() -> None:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
-    assert Changes.draw(Augmentation.NONE, 5, 8, generator) is None
+    assert Changes.draw(Augmentation.NONE, 5, 8, generator, CPU) is None
     assert torch.equal(before, generator.get_state())
 
 

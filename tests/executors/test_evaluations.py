@@ -5,12 +5,13 @@ import signal
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from nasgym.architectures import parse_architecture
 from nasgym.evaluation import Completed, EvaluationRequest, Failed, FailureKind, Outcome
-from nasgym.executors import Evaluations, InProcessExecutor, local_executor
+from nasgym.executors import Calls, Evaluations, InProcessExecutor, Lost, Workforce, local_executor
 from nasgym.networks.profiles import DEFAULT, NetworkProfile
 from nasgym.tasks import Fidelity, Task
 
@@ -48,7 +49,8 @@ def collect(evaluations: Evaluations) -> dict[int, Outcome]:
 @pytest.mark.parametrize("make", [InProcessExecutor, partial(local_executor, 2)], ids=["in-process", "pool"])
 def test_every_request_comes_back_once_with_its_own_outcome(make):
     texts = [" ".join(["conv3"] * depth) for depth in range(1, 7)]
-    with Evaluations(Measured(), make) as evaluations:
+    with Workforce(make) as workforce:
+        evaluations = Evaluations(Measured(), workforce)
         for number, text in enumerate(texts):
             evaluations.start(number, request(text))
         assert collect(evaluations) == {number: Completed((number + 1) / 10) for number in range(6)}
@@ -56,7 +58,8 @@ def test_every_request_comes_back_once_with_its_own_outcome(make):
 
 def test_a_network_that_kills_its_worker_fails_and_the_others_complete():
     texts = ["conv3", "conv5", "conv3 conv3", "conv3 conv3 conv3"]
-    with Evaluations(Measured(), partial(local_executor, 2)) as evaluations:
+    with Workforce(partial(local_executor, 2)) as workforce:
+        evaluations = Evaluations(Measured(), workforce)
         for number, text in enumerate(texts):
             evaluations.start(number, request(text))
         outcomes = collect(evaluations)
@@ -69,17 +72,72 @@ def test_a_network_that_kills_its_worker_fails_and_the_others_complete():
 
 @pytest.mark.parametrize("make", [InProcessExecutor, partial(local_executor, 1)], ids=["in-process", "pool"])
 def test_a_bug_in_the_estimator_raises_instead_of_becoming_a_result(make):
-    with pytest.raises(ZeroDivisionError, match="a bug in the estimator"), Evaluations(Measured(), make) as evaluations:
+    with pytest.raises(ZeroDivisionError, match="a bug in the estimator"), Workforce(make) as workforce:
+        evaluations = Evaluations(Measured(), workforce)
         evaluations.start(0, request("maxpool3"))
         collect(evaluations)
 
 
+def die_once(marker: Path) -> str:
+    """Kill this process the first time; a memory killer would choose like that."""
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "well"
+
+
+def sleep(seconds: float) -> str:
+    time.sleep(seconds)
+    return "slept"
+
+
+def test_a_worker_killed_from_outside_costs_nothing_but_time(tmp_path):
+    with Workforce(partial(local_executor, 2)) as workforce:
+        calls: Calls[int, str] = Calls(workforce, die_once)
+        for number in range(3):
+            calls.start(number, tmp_path / f"{number}")
+        results: dict[int, str | Lost] = {}
+        while len(calls):
+            results.update(calls.finished())
+    assert results == dict.fromkeys(range(3), "well")
+
+
+def test_what_is_abandoned_is_stopped_and_the_workforce_goes_on():
+    with Workforce(partial(local_executor, 1)) as workforce:
+        calls: Calls[int, str] = Calls(workforce, sleep)
+        calls.start(0, 600.0)
+        calls.start(1, 600.0)
+        assert list(calls.finished(timeout=0.1)) == []
+        calls.abandon()
+        assert len(calls) == 0
+        calls.start(2, 0.0)
+        assert list(calls.finished(timeout=60)) == [(2, "slept")]
+
+
 def test_closing_without_waiting_stops_the_workers_at_once():
-    evaluations = Evaluations(Measured(), partial(local_executor, 1))
-    evaluations.start(0, request("conv3"))
-    collect(evaluations)
-    workers = list(evaluations._executor._processes.values())
-    evaluations.close(wait=False)
-    for worker in workers:
-        worker.join(timeout=10)
-        assert not worker.is_alive()
+    workforce = Workforce(partial(local_executor, 1))
+    process = workforce.submit(os.getpid).result()
+    workforce.submit(sleep, 600.0)
+    workforce.close(wait=False)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_workers_never_see_ctrl_c():
+    with Workforce(partial(local_executor, 1)) as workforce:
+        process = workforce.submit(os.getpid).result()
+        os.kill(process, signal.SIGINT)
+        assert workforce.submit(os.getpid).result() == process
+
+
+def test_a_worker_computes_with_one_thread():
+    with Workforce(partial(local_executor, 1)) as workforce:
+        assert workforce.submit(threads).result() == 1
+
+
+def threads() -> int:
+    import torch
+
+    return torch.get_num_threads()

@@ -1,5 +1,6 @@
 """The configuration: what it accepts, and how it refuses."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def test_durations(text, expected):
     assert seconds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "m", "15x", "-3s", "0", "1m1h", "nan"])
+@pytest.mark.parametrize("text", ["", "m", "15x", "-3s", "0", "1m1h", "nan", 0, -1, float("inf"), True, [], None])
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError, match="duration"):
         seconds(text)
@@ -31,7 +32,9 @@ def test_what_is_no_duration_is_refused(text):
         ({"data": {"source": "x"}, "limits": {"max_params": 3}}, "unknown key 'limits.max_params'. Did you mean"),
         ({"data": {"source": "x"}, "budget": "15x"}, "'budget' is '15x': a duration looks like 90s, 15m or 1h30m."),
         ({"data": {"source": "x"}, "evaluations": 0}, "'evaluations' is 0: input should be greater than or equal to 1"),
-        ({}, "'data' is missing."),
+        ({}, "'data' is missing: name a folder, archive or file of images"),
+        ({"data": {"source": "x"}, "budget": [5]}, "'budget' is [5]: a duration looks like 90s"),
+        ({"data": {"source": "x"}, "evaluation": {"reward": "f1"}}, "'evaluation.reward' is 'f1': input should be"),
         ({"data": {"source": "x", "size": 4}}, "'data.size' is 4: input should be greater than or equal to 8."),
     ],
 )
@@ -40,9 +43,19 @@ def test_a_wrong_setting_is_named_with_its_value(settings, message):
         make_config(settings, source="my.toml")
 
 
-def test_without_a_bound_the_search_stops_after_thirty_networks():
-    assert make_config({"data": {"source": "digits"}}).evaluations == 30
-    assert make_config({"data": {"source": "digits"}, "budget": "1m"}).evaluations is None
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [({}, 30), ({"budget": "1m"}, None), ({"evaluations": 5}, 5), ({"evaluations": 5, "budget": "1m"}, 5)],
+)
+def test_without_a_bound_the_search_stops_after_thirty_networks(bounds, expected):
+    assert make_config({"data": {"source": "digits"}} | bounds).most_evaluations == expected
+
+
+def test_a_configuration_comes_back_from_json_as_it_was():
+    config = make_config(
+        {"data": {"source": "x", "labels": "a.csv", "classes": ["1"]}, "budget": "2m", "out": "runs/a"}
+    )
+    assert make_config(json.loads(json.dumps(config.model_dump(mode="json")))) == config
 
 
 def test_settings_on_top_change_only_what_they_name():

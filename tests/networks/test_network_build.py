@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_strategies import SMALL_PROFILES, architectures, input_shapes
-from test_network_plan import BEST_OF_THE_PAPER
+from paper_networks import BEST_OF_THE_PAPER
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 

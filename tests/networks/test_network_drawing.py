@@ -1,4 +1,5 @@
 import io
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -81,6 +82,11 @@ def test_the_hidden_layers_of_a_dense_head_are_named() -> None:
 
 def test_equal_drawings_are_equal_texts() -> None:
     assert drawn(GRAPH) == drawn(GRAPH)
+
+
+def test_text_stays_text_with_fonts_to_fall_back_to() -> None:
+    styles = re.findall(r"<text[^>]*font-family: ([^;]*);", drawn(GRAPH))
+    assert set(styles) == {"'DejaVu Sans', Verdana, sans-serif"}
 
 
 def test_every_kind_of_box_has_its_own_colour() -> None:

@@ -6,29 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from network_strategies import SMALL_PROFILES, architectures, input_shapes
+from paper_networks import BEST_OF_THE_PAPER
 
-from nasgym.architectures import Architecture, decode, parse_architecture
+from nasgym.architectures import Architecture, parse_architecture
 from nasgym.core.errors import PlanError
 from nasgym.networks.nodes import Addition, Concatenation, Convolutions, Window
 from nasgym.networks.plan import Plan, Trunk, plan
 from nasgym.networks.profiles import DEFAULT, PAPER, VGG19_LIKE, DenseHead, NetworkProfile, PoolingHead
-
-FIGURE_21A = [
-    [1, 1, 5, 0, 0], [2, 1, 5, 1, 0], [3, 3, 3, 2, 0], [4, 1, 5, 3, 0], [5, 2, 2, 4, 0],
-    [6, 2, 2, 4, 0], [7, 2, 2, 5, 0], [8, 1, 5, 6, 0], [9, 2, 2, 7, 0], [10, 3, 3, 8, 0],
-]  # fmt: skip
-BEST_OF_THE_PAPER = [
-    ("18a", parse_architecture("conv5 maxpool3 conv1 conv5 conv1 conv5 conv1 maxpool2 avgpool3"), 3),
-    ("18b", parse_architecture("conv3 conv3 maxpool2 maxpool2 maxpool2 maxpool2"), 5),
-    ("18c", parse_architecture("conv3 conv1 conv3 maxpool2 maxpool2 maxpool2 maxpool2"), 5),
-    ("19a", parse_architecture("conv3 conv5 maxpool2 maxpool2"), 19),
-    ("19b", parse_architecture("conv1 conv3 conv3 maxpool2 maxpool3"), 13),
-    ("20a", parse_architecture("conv1 conv3 conv3 maxpool2 conv3 maxpool2 maxpool2 maxpool2 maxpool2"), 2),
-    ("20b", parse_architecture("conv3 conv1 conv3 conv5 maxpool2 maxpool2 maxpool2 maxpool2 maxpool2"), 2),
-    ("21a", decode(FIGURE_21A), 2),
-    ("21b", parse_architecture("avgpool2 conv5 conv3 maxpool2 conv3 maxpool2 maxpool2 conv1"), 4),
-]
-"""Best networks of arXiv 1911.03769, figures 18 to 21, and the side of their last feature map at 84 px."""
 
 
 def planned(text: str, profile: NetworkProfile, shape: tuple[int, int, int] = (32, 32, 3), n_classes: int = 10) -> Plan:
@@ -205,12 +189,6 @@ def test_impossible_images_and_classes_are_refused(shape: tuple[int, int, int], 
 def test_a_pooling_head_without_maxima_has_one_feature_per_channel() -> None:
     assert planned("conv3", replace(DEFAULT, head=PoolingHead())).head.n_features == 16
     assert planned("conv3", replace(DEFAULT, head=PoolingHead(maxima=True))).head.n_features == 32
-
-
-def test_a_network_of_a_fixed_skeleton_is_looked_up_and_not_planned() -> None:
-    text = "skeleton=macro " + " ".join(["identity"] * 8)
-    with pytest.raises(PlanError, match="skeleton 'macro' are looked up in their table and not planned; evaluate them"):
-        planned(text, DEFAULT)
 
 
 def test_a_layer_of_a_fixed_skeleton_is_refused_by_name() -> None:

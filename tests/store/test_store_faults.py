@@ -17,7 +17,7 @@ from sqlalchemy import URL, Engine, event
 from nasgym.core.errors import StoreError
 from nasgym.core.randomness import stream
 from nasgym.evaluation import Completed, Failed, FailureKind, Metrics
-from nasgym.store import Store, StoredEvaluation, open_store
+from nasgym.store import Store, StoredEvaluation, database, open_store
 from nasgym.store.sql import SqlStore
 from nasgym.testing.stores import request_and_key
 
@@ -260,3 +260,25 @@ def test_a_store_closed_opens_again_when_used(store: Store) -> None:
     put(store, 0)
     store.close()
     assert seeds(store) == [0]
+
+
+def test_a_commit_flushes_to_the_disk_unless_the_last_flush_was_just_now(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = time.monotonic() + 100
+    times = iter((start, start + 0.01, start + 0.04, start + 0.06, start + 3))
+    flushes: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "synchronous" in statement:
+            flushes.append(statement.partition("=")[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for seed in range(5):
+            with monkeypatch.context() as patched:
+                patched.setattr(database.time, "monotonic", lambda: next(times))
+                put(store, seed)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert flushes == ["FULL", "NORMAL", "NORMAL", "FULL", "FULL"]

@@ -8,7 +8,7 @@ from nasgym.architectures.spaces import load_space
 from nasgym.core.errors import ConfigurationError
 from nasgym.evaluation.feasibility import Feasibility
 from nasgym.networks.profiles import DEFAULT, PAPER
-from nasgym.strategies import STRATEGIES, Sampler, make_strategy
+from nasgym.strategies import STRATEGIES, Sampler, strategy_named
 from nasgym.tasks import Budget, Fidelity, Task
 
 TASK = Task("shapes", "0" * 16, (32, 32, 3), 10, fidelity=Fidelity(epochs=1))
@@ -17,7 +17,7 @@ SPACES = ("chain", "multi-branch", "explicit", "edge", "joint")
 
 def proposals(name: str, space: str, count: int, *, seed: int = 0, task: Task = TASK, profile=DEFAULT, late: int = 0):
     """Proposals with a made-up reward that comes `late` proposals late."""
-    strategy = make_strategy(name, Sampler(load_space(space), task, profile), seed)
+    strategy = strategy_named(name)(Sampler(load_space(space), task, profile), seed)
     made: list[Architecture] = []
     for number in range(count):
         architecture = strategy.propose()
@@ -71,7 +71,7 @@ def test_random_depths_are_uniform():
 
 
 def test_a_space_that_runs_out_ends_the_search():
-    strategy = make_strategy("random", Sampler(load_space("chain", max_layers=1), TASK, DEFAULT), 0)
+    strategy = strategy_named("random")(Sampler(load_space("chain", max_layers=1), TASK, DEFAULT), 0)
     made = [strategy.propose() for _ in range(8)]
     assert made[7] is None
     assert len({str(one) for one in made[:7]}) == 7
@@ -86,4 +86,4 @@ def test_evolution_finds_more_convolutions_than_random_search():
 
 def test_an_unknown_strategy_is_refused_by_name():
     with pytest.raises(ConfigurationError, match=r"Unknown strategy 'evoluton'.*Did you mean 'evolution'"):
-        make_strategy("evoluton", Sampler(load_space("chain"), TASK, DEFAULT), 0)
+        strategy_named("evoluton")(Sampler(load_space("chain"), TASK, DEFAULT), 0)

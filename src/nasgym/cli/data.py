@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from nasgym.data.summary import DataSummary
 
 app = typer.Typer(
@@ -124,10 +126,9 @@ def export(
     from nasgym.data.export import export as write
 
     if file_format not in set(ExportFormat):
-        known = ", ".join(ExportFormat)
-        raise ConfigurationError(
-            f"Unknown format {file_format!r} (known: {known}).{nearest(file_format, ExportFormat)}"
-        )
+        formats = [one.value for one in ExportFormat]
+        hint = nearest(file_format, formats)
+        raise ConfigurationError(f"Unknown format {file_format!r} (known: {', '.join(formats)}).{hint}")
     with decoding_progress() as progress:
         dataset = load_dataset(
             path, size=size, labels=labels, strict=strict, cache_dir=cache_directory(cache_dir), progress=progress
@@ -178,7 +179,7 @@ def _facts(summary: "DataSummary") -> Iterator[tuple[str, str]]:
     yield "left out", f"{len(summary.problems):,}"
 
 
-def _class_table(summary: "DataSummary") -> Any:
+def _class_table(summary: "DataSummary") -> "Table":
     from rich.table import Table
 
     table = Table("Class", "Images", "")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nasgym.cli.logs import LogFile, Verbose
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,6 +38,8 @@ def evaluate(
         str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    verbose: Verbose = 0,
+    log_file: LogFile = None,
     cache: Annotated[
         Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
     ] = None,
@@ -46,6 +50,7 @@ def evaluate(
 
     Example: `nasgym evaluate photos/ -a "conv3 conv3 maxpool2 conv3" --repeats 5`
     """
+    del verbose, log_file
     from dataclasses import replace
 
     from rich.console import Console

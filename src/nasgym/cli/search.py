@@ -1,12 +1,14 @@
 """`nasgym search`: from a folder of images to a small network."""
 
-import json
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from nasgym.cli.logs import LogFile, Verbose
 
 EPILOG = """
 **Examples**
@@ -34,6 +36,9 @@ def search(
     space: Annotated[str | None, typer.Option(help="Name or YAML file of the search space; chain by default.")] = None,
     max_layers: Annotated[int | None, typer.Option(help="Largest number of layers.")] = None,
     profile: Annotated[str | None, typer.Option(help="How a network is built and trained: default or paper.")] = None,
+    estimator: Annotated[
+        str | None, typer.Option(help="What tells how good a network is: training (default) or a plug-in.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each evaluation.")] = None,
     final_epochs: Annotated[int | None, typer.Option(help="Epochs of the final training.")] = None,
     finalists: Annotated[int | None, typer.Option(help="Networks that get the final training.")] = None,
@@ -59,6 +64,8 @@ def search(
         bool, typer.Option("--resume", help="Go on with the search in --out, or the newest one.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json on standard output.")] = False,
+    verbose: Verbose = 0,
+    log_file: LogFile = None,
     cache: Annotated[
         Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
     ] = None,
@@ -68,9 +75,12 @@ def search(
     Writes result.json, best.pt (weights for `nasgym predict`) and report.html into the folder of the results.
     Ctrl-C stops cleanly; --resume goes on.
     """
+    del verbose, log_file
+    started = time.monotonic()
     from nasgym.cli.progress import SearchProgress
     from nasgym.experiments.python_api import settle
-    from nasgym.experiments.search import Surroundings, resume_search, start_search
+    from nasgym.experiments.results import as_text
+    from nasgym.experiments.search import Surroundings
 
     given = _settings(
         {
@@ -96,20 +106,26 @@ def search(
             "strict": strict,
         },
         limits={"max_parameters": max_parameters, "max_flops": max_flops, "max_memory": max_memory},
-        evaluation={"profile": profile, "epochs": epochs, "device": device},
+        evaluation={"profile": profile, "estimator": estimator, "epochs": epochs, "device": device},
     )
-    settings, workspace = settle(given, file=config, resume=resume)
-    with SearchProgress(settings) as progress:
-        around = Surroundings(
-            command=shlex.join(["nasgym", *sys.argv[1:]]),
-            listener=progress.hear,
-            decoding=progress.decoding,
-            cache_dir=cache,
-        )
-        finished = resume_search(settings, workspace, around) if workspace else start_search(settings, around)
-    progress.conclude(finished)
+    settled = settle(given, file=config, resume=resume)
+    result = settled.known
+    if result is None:
+        with SearchProgress(settled.config) as progress:
+            around = Surroundings(
+                command=shlex.join(["nasgym", *sys.argv[1:]]),
+                listener=progress.hear,
+                decoding=progress.decoding,
+                cache_dir=cache,
+                started=started,
+            )
+            finished = settled.search(around)
+        progress.conclude(finished)
+        result = finished.result
+    else:
+        typer.echo(f"The search in {result.out} is finished: {result.architecture}", err=True)
     if as_json:
-        typer.echo(json.dumps(finished.result.as_json(), indent=2, ensure_ascii=False))
+        typer.echo(as_text(result.as_json()), nl=False)
 
 
 def _settings(top: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 
 class NasgymError(Exception):
@@ -26,6 +28,10 @@ class PlanError(NasgymError):
     def __init__(self, message: str, *, layer: int) -> None:
         super().__init__(message)
         self.layer = layer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes; exceptions by themselves leave keyword arguments behind."""
+        return partial(PlanError, layer=self.layer), self.args
 
 
 class DataError(NasgymError):

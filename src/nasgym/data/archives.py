@@ -4,6 +4,7 @@ import gzip
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -41,13 +42,11 @@ class Blob:
 
     Attributes:
         path: relative to the source, "/" between folders; a member of an archive in a folder as `archive.zip/inside`.
-        size: bytes.
         read: returns its content; for a member of an archive only while the iteration stands at it.
         container: path of the archive it lies in, "" for none.
     """
 
     path: str
-    size: int
     read: Callable[[], bytes]
     container: str = ""
 
@@ -76,6 +75,11 @@ def is_hidden(path: str) -> bool:
     return any(part.startswith(".") or part in _IGNORED_NAMES for part in PurePosixPath(path).parts)
 
 
+def readable_name(name: str) -> str:
+    """Return a file name without the surrogates that stand for bytes which are no UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def files_under(folder: Path) -> list[tuple[str, Path]]:
     """Return relative path and path of every visible file under `folder`, sorted; links are followed, loops are not."""
     found: list[tuple[str, Path]] = []
@@ -90,22 +94,20 @@ def files_under(folder: Path) -> list[tuple[str, Path]]:
         for name in names:
             if not is_hidden(name):
                 path = Path(parent) / name
-                found.append((path.relative_to(folder).as_posix(), path))
+                found.append((readable_name(path.relative_to(folder).as_posix()), path))
     return sorted(found)
 
 
 def blob_of(relative: str, path: Path) -> Blob:
-    """Return the blob of a file on disk.
+    """Return the blob of a file on disk; its `read` raises `DataError` if it cannot."""
 
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return Blob(relative, path.stat().st_size, path.read_bytes)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}). Check that it exists and its permissions."
-        ) from error
+    def read() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
+
+    return Blob(relative, read)
 
 
 def archive_blobs(path: Path, prefix: str = "", limits: Limits | None = None) -> Iterator[Blob | Dropped]:
@@ -124,8 +126,9 @@ def damage_named(where: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        raise DataError(f"{where}: damaged or cut off ({error}). Download or copy it again.") from error
-    except (OSError, NotImplementedError, ValueError, RuntimeError, OverflowError, UnicodeError) as error:
+        why = " ".join(str(error).split())
+        raise DataError(f"{where}: damaged or cut off ({why}). Download or copy it again.") from error
+    except (OSError, ValueError, RuntimeError, OverflowError, LookupError, struct.error) as error:
         raise DataError(f"{where}: cannot be read ({error}). Check the file, or copy it again.") from error
 
 
@@ -182,12 +185,12 @@ def _check_end(path: Path) -> None:
 
 
 def _inside(prefix: str, name: str, content: bytes) -> Blob:
-    return Blob(f"{prefix}/{name}" if prefix else name, len(content), lambda: content, prefix)
+    return Blob(f"{prefix}/{name}" if prefix else name, lambda: content, prefix)
 
 
 def _safe(archive: Path, name: str) -> str:
     """Return the normal form of a member's name, which must stay inside the archive."""
-    plain = name.replace("\\", "/")
+    plain = readable_name(name).replace("\\", "/")
     if plain.startswith("/") or ".." in plain.split("/") or plain[1:2] == ":" or "\0" in plain:
         raise _unsafe(archive, name, "points outside of it")
     return PurePosixPath(plain).as_posix()

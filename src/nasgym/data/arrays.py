@@ -4,6 +4,7 @@ import gzip
 import io
 import math
 import struct
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -24,6 +25,11 @@ _SPLIT_KEYS = {
     Part.VALIDATION: ("val", "valid", "validation"),
     Part.TEST: ("test", "testing"),
 }
+_HEADER_ERRORS = (
+    *(ValueError, SyntaxError, TypeError, KeyError, EOFError, RecursionError, MemoryError),
+    *(struct.error, tokenize.TokenError),
+)
+"""What numpy raises on a damaged header, which it reads as a Python literal."""
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CIFAR_LABEL_BYTES = {3073: 1, 3074: 2}
 """Label bytes in a row of CIFAR-10 and of CIFAR-100 (coarse, fine), by length of the row; the last is the class."""
@@ -44,7 +50,7 @@ def read_npy(content: bytes, where: str) -> NDArray[Any]:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
         else:
             raise DataError(f"{where}: version {version} of the npy format is unknown. Save it again with numpy.save.")
-    except (ValueError, SyntaxError, TypeError, KeyError, EOFError, RecursionError, MemoryError, struct.error) as error:
+    except _HEADER_ERRORS as error:
         raise DataError(f"{where}: not an array, or damaged ({error}). Save it again with numpy.save.") from error
     if dtype.hasobject:
         raise DataError(f"{where}: holds Python objects, which are never unpickled. Save numbers or strings instead.")

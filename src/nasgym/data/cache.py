@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,6 +28,8 @@ FORMAT = 2
 
 _BLOCK = 1 << 26
 _BLOCKS_CHECKED = 16
+_DRAFT = "writing-"
+_ABANDONED = 86_400
 
 
 @dataclass(frozen=True)
@@ -75,27 +78,35 @@ def remembered(cache: Path, signature: str, compute: Callable[[], str]) -> str:
     return value
 
 
-def read_description(folder: Path) -> Description | None:
-    """Return the description of a folder whose files are all as they were written, else `None`."""
+def read_description(folder: Path) -> Description:
+    """Return what `dataset.json` says.
+
+    Raises:
+        OSError, ValueError, TypeError, KeyError: it is missing or damaged.
+    """
+    described: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    return Description(
+        **described
+        | {
+            "class_names": tuple(described["class_names"]),
+            "problems": tuple((where, why, harmless) for where, why, harmless in described["problems"]),
+            "image_checksums": tuple(described["image_checksums"]),
+        }
+    )
+
+
+def is_intact(folder: Path) -> bool:
+    """Return whether all files of a folder are there and as they were written."""
     try:
-        described: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        description = Description(
-            **described
-            | {
-                "class_names": tuple(described["class_names"]),
-                "problems": tuple((where, why, harmless) for where, why, harmless in described["problems"]),
-                "image_checksums": tuple(described["image_checksums"]),
-            }
-        )
-        intact = (
+        description = read_description(folder)
+        return (
             description.format == FORMAT
             and (folder / "images.npy").stat().st_size == description.image_bytes
             and zlib.crc32((folder / "index.npz").read_bytes()) == description.index_checksum
             and _images_intact(folder / "images.npy", description.image_checksums)
         )
     except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return description if intact else None
+        return False
 
 
 def _images_intact(path: Path, checksums: tuple[int, ...]) -> bool:
@@ -117,7 +128,8 @@ def write(folder: Path, arranged: Arranged, staging: Staging, size: int) -> None
     """
     with writing_to(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix="writing-", dir=folder.parent))
+        _remove_abandoned(folder.parent)
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder.parent))
         try:
             _fill(draft, arranged, staging, size)
             _put_in_place(draft, folder)
@@ -125,15 +137,22 @@ def write(folder: Path, arranged: Arranged, staging: Staging, size: int) -> None
             shutil.rmtree(draft, ignore_errors=True)
 
 
+def _remove_abandoned(cache: Path) -> None:
+    """Remove what processes that were killed while writing left behind more than a day ago."""
+    for draft in cache.glob(f"{_DRAFT}*"):
+        if time.time() - draft.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
 def _put_in_place(draft: Path, folder: Path) -> None:
     if folder.exists():
-        if read_description(folder) is not None:
+        if is_intact(folder):
             return
         shutil.rmtree(folder, ignore_errors=True)
     try:
         draft.rename(folder)
     except OSError:
-        if read_description(folder) is None:
+        if not is_intact(folder):
             raise
 
 
@@ -158,7 +177,7 @@ def _fill(draft: Path, arranged: Arranged, staging: Staging, size: int) -> None:
         index_checksum=zlib.crc32((draft / "index.npz").read_bytes()),
         image_bytes=(draft / "images.npy").stat().st_size,
     )
-    (draft / "dataset.json").write_text(json.dumps(asdict(description), ensure_ascii=False), encoding="utf-8")
+    (draft / "dataset.json").write_text(json.dumps(asdict(description)), encoding="utf-8")
 
 
 def _index(arranged: Arranged) -> dict[str, Any]:

@@ -109,10 +109,10 @@ class ImageDataset:
 
     @cached_property
     def _description(self) -> cache.Description:
-        description = cache.read_description(self.folder)
-        if description is None:
-            raise self._gone("missing or damaged")
-        return description
+        try:
+            return cache.read_description(self.folder)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise self._gone(error) from error
 
     @cached_property
     def _index(self) -> dict[str, NDArray[Any]]:
@@ -169,7 +169,7 @@ def load_dataset(
         else opened.fingerprint()
     )
     place = folder / cache.cache_key(content, size, labels_file.content if labels_file else b"")
-    if cache.read_description(place) is None:
+    if not cache.is_intact(place):
         _decode(opened, place, size, labels_file, progress or (lambda _: None))
     dataset = ImageDataset(opened.name, place)
     serious = [problem for problem in dataset.problems if not problem.harmless]

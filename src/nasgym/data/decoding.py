@@ -1,7 +1,9 @@
 """From records to images in canonical order: decode, assign classes, drop what does not take part."""
 
 import hashlib
+import os
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +25,7 @@ PARTS = tuple(Part)
 """Sides of a split by the code that stands for them in arrays."""
 
 _IN_MEMORY = 1 << 28
-_THREADS = 2
+_THREADS = min(4, os.cpu_count() or 1)
 _BATCH = 32
 _BATCHES_AHEAD = 8
 
@@ -82,10 +84,14 @@ class Staging:
 def decode_all(
     records: Iterator[Record | Dropped], staging: Staging, size: int, progress: Callable[[int], None]
 ) -> tuple[list[Entry], list[Dropped]]:
-    """Decode every record into `staging`; return what was decoded and what was dropped, in order of arrival."""
+    """Decode every record into `staging`; return what was decoded and what was dropped, in order of arrival.
+
+    Pillow's warnings about odd but readable files are not shown.
+    """
     entries: list[Entry] = []
     dropped: list[Dropped] = []
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+        warnings.simplefilter("ignore")
         for result in _ahead(pool, records, size):
             match result:
                 case Dropped():
@@ -181,7 +187,7 @@ def _assign(entries: list[Entry], labels: LabelsFile | None) -> tuple[list[Assig
     if labels is not None:
         return labels.assign([entry.record.path for entry in entries])
     unlabelled = [index for index, entry in enumerate(entries) if entry.record.label is None]
-    paths = [(entries[index].record.inner_path, archive_stem(entries[index].record.container)) for index in unlabelled]
+    paths = [(entries[index].record.inner_path, entries[index].record.container) for index in unlabelled]
     told = dict(zip(unlabelled, from_folders(paths) if paths else [], strict=True))
     answers: list[Assignment | Dropped] = [
         told[index]

@@ -15,6 +15,8 @@ TOLERANCE = 0.025
 RELATIVE_TOLERANCE = 0.25
 """… and of the standard deviation within the image, so that two dark images are not copies of each other."""
 
+_SAME = 0.001
+"""Differences below a quarter of a grey level are none, also in images of one colour."""
 _FINE, _COARSE, _CANDIDATES = 16, 4, 8
 
 
@@ -46,33 +48,41 @@ def near_duplicates(dataset: ImageDataset, split: Split) -> tuple[NearDuplicate,
     Candidates are the nearest in 4 × 4 means, whose difference is never larger, so that pairs far apart are never
     compared.
     """
-    train, validation, test = (Part.TRAIN, split.train), (Part.VALIDATION, split.validation), (Part.TEST, split.test)
+    train, validation, test = (
+        _Side(part, rows, thumbnails(dataset.images, rows, _FINE).mean(axis=3))
+        for part, rows in zip(Part, split.sides(), strict=True)
+    )
     found: list[NearDuplicate] = []
     for held, other in ((validation, train), (test, train), (test, validation)):
-        if len(held[1]) and len(other[1]):
+        if len(held.rows) and len(other.rows):
             found += _between(dataset, held, other)
     return tuple(found)
 
 
-def _between(dataset: ImageDataset, held: tuple[Part, Indices], other: tuple[Part, Indices]) -> list[NearDuplicate]:
+@dataclass(frozen=True, slots=True)
+class _Side:
+    part: Part
+    rows: Indices
+    fine: NDArray[np.float32]
+
+
+def _between(dataset: ImageDataset, held: _Side, other: _Side) -> list[NearDuplicate]:
     from scipy.spatial import cKDTree
 
-    (side, rows), (copy_side, copies) = held, other
-    fine, fine_copies = (thumbnails(dataset.images, which, _FINE).mean(axis=3) for which in (rows, copies))
-    coarse, coarse_copies = (_coarse(values) for values in (fine, fine_copies))
-    tree = cKDTree(coarse_copies)
-    neighbours = min(_CANDIDATES, len(copies))
-    _, nearest = tree.query(coarse, k=neighbours, distance_upper_bound=TOLERANCE * 1.0001)
-    nearest = np.reshape(nearest, (len(rows), neighbours))
+    neighbours = min(_CANDIDATES, len(other.rows))
+    tree = cKDTree(_coarse(other.fine))
+    _, nearest = tree.query(_coarse(held.fine), k=neighbours, distance_upper_bound=TOLERANCE * 1.0001)
+    nearest = np.reshape(nearest, (len(held.rows), neighbours))
     found: list[NearDuplicate] = []
-    for place in np.flatnonzero((nearest < len(copies)).any(axis=1)).tolist():
-        candidates = nearest[place][nearest[place] < len(copies)]
-        differences = np.sqrt(np.mean((fine_copies[candidates] - fine[place]) ** 2, axis=(1, 2)))
+    for place in np.flatnonzero((nearest < len(other.rows)).any(axis=1)).tolist():
+        candidates = nearest[place][nearest[place] < len(other.rows)]
+        differences = np.sqrt(np.mean((other.fine[candidates] - held.fine[place]) ** 2, axis=(1, 2)))
         best = int(np.argmin(differences))
-        if differences[best] <= min(TOLERANCE, RELATIVE_TOLERANCE * float(fine[place].std())):
-            image, copy = int(rows[place]), int(copies[candidates[best]])
+        relative = RELATIVE_TOLERANCE * float(held.fine[place].std())
+        if differences[best] <= min(TOLERANCE, max(relative, _SAME)):
+            image, copy = int(held.rows[place]), int(other.rows[candidates[best]])
             exact = bool((dataset.digests[image] == dataset.digests[copy]).all())
-            found.append(NearDuplicate(image, side, copy, copy_side, float(differences[best]), exact))
+            found.append(NearDuplicate(image, held.part, copy, other.part, float(differences[best]), exact))
     return found
 
 

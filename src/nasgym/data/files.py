@@ -1,6 +1,7 @@
 """Files and folders as people have them, told apart by name: class folders, archives, arrays, CIFAR, idx, TFRecord."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -94,6 +95,8 @@ class FileSource:
         files = self.files()
         for relative, path in files:
             digest.update(b"\0" + (relative if len(files) > 1 else _kind_name(relative)).encode() + b"\0")
+            if not path.is_file():
+                continue
             try:
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest())
@@ -103,10 +106,11 @@ class FileSource:
 
     def signature(self) -> str:
         """Return a hash of names, sizes and times of change, which tells without reading whether anything changed."""
-        digest = hashlib.blake2b(str(self.path.resolve()).encode(), digest_size=16)
+        digest = hashlib.blake2b(os.fsencode(self.path.resolve()), digest_size=16)
         for relative, path in self.files():
-            status = path.stat()
-            digest.update(f"\0{relative}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+            status = path.stat() if path.is_file() else None
+            when = (status.st_size, status.st_mtime_ns) if status else None
+            digest.update(f"\0{relative}\0{when}".encode())
         return digest.hexdigest()
 
     def records(self) -> Iterator[Record | Dropped]:
@@ -129,7 +133,9 @@ class FileSource:
 
     def _blobs(self, files: list[tuple[str, Path]]) -> Iterator[Blob | Dropped]:
         for relative, path in files:
-            if is_archive(relative):
+            if not path.is_file():
+                yield Dropped(relative, "a broken link, or no file")
+            elif is_archive(relative):
                 yield from archive_blobs(path, prefix=relative)
             else:
                 yield blob_of(relative, path)
@@ -235,10 +241,7 @@ _ARRAY_READERS: dict[str, Callable[[bytes, str], Iterator[Record]]] = {
 def _single(blob: Blob, naming: _Naming) -> Iterator[Record | Dropped]:
     suffix = PurePosixPath(blob.path).suffix.lower()
     if suffix in IMAGE_SUFFIXES:
-        try:
-            yield Record(blob.path, blob.read(), container=blob.container)
-        except OSError as error:
-            yield Dropped(blob.path, f"cannot be read ({error.strerror})")
+        yield Record(blob.path, blob.read(), container=blob.container)
     elif suffix in _ARRAY_READERS:
         prefix = naming.prefixes.get(blob.path)
         for record in _ARRAY_READERS[suffix](blob.read(), blob.path):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nasgym.core.errors import DataError, nearest
+from nasgym.data.archives import archive_stem
 from nasgym.data.records import Dropped, Part
 
 _PART_WORDS = {
@@ -62,11 +63,11 @@ def from_folders(paths: Sequence[tuple[str, str]]) -> list[Assignment | Dropped]
 
     Folders that all images of a container share are left out, except the last one. If the top folders are all named
     after sides of a split, and at least two, they are the official split. What remains is the class: nested folders are
-    joined with "/". A container without folders gives its own name as the class, if there are several containers; if
-    the names of all containers tell different sides, they are the official split.
+    joined with "/". A container without folders gives its own folder, or else its name, as the class, if there are
+    several containers; if the names of all containers tell different sides, they are the official split.
 
     Args:
-        paths: path of each image within its container, and the stem of that container ("" for a plain folder).
+        paths: path of each image within its container, and path of that archive ("" for a plain folder).
     """
     folders = [PurePosixPath(path).parts[:-1] for path, _ in paths]
     containers = [container for _, container in paths]
@@ -75,7 +76,7 @@ def from_folders(paths: Sequence[tuple[str, str]]) -> list[Assignment | Dropped]
         for name in set(containers)
     }
     inner = [parts[shared[name] :] for parts, name in zip(folders, containers, strict=True)]
-    by_container = {name: part_in_name(name)[0] if name else None for name in shared}
+    by_container = {name: part_in_name(archive_stem(name))[0] if name else None for name in shared}
     official_containers = None not in by_container.values() and len(set(by_container.values())) > 1
     tops = {parts[0] for parts in inner if len(parts) > 1}
     official_folders = (
@@ -91,7 +92,7 @@ def from_folders(paths: Sequence[tuple[str, str]]) -> list[Assignment | Dropped]
         if parts:
             answers.append(Assignment("/".join(parts), part))
         elif len(shared) > 1 and container and not official_containers and not official_folders:
-            answers.append(Assignment(container))
+            answers.append(Assignment("/".join(PurePosixPath(container).parts[:-1]) or archive_stem(container)))
         else:
             answers.append(Dropped(path, "lies in no class folder; move it into one, or give a labels file"))
     return answers

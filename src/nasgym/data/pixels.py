@@ -2,7 +2,6 @@
 
 import io
 import struct
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +85,7 @@ def resize_aligned_corners(pixels: NDArray[np.uint8], size: int) -> NDArray[np.u
 def to_uint8(array: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
     """Return a batch of images as `(n, height, width, channels)` uint8.
 
-    Accepts `(n, h, w)`, `(n, h, w, c)` and `(n, c, h, w)` with 1, 3 or 4 channels, and `(n, side²)`. Booleans become
+    Accepts `(n, h, w)`, `(n, h, w, 1|3|4)`, `(n, 1|3, h, w)` and `(n, side²)`. Booleans become
     0 and 255, floats in [0, 1] are multiplied by 255, values up to 255 are kept, 16-bit ones divided by 257.
 
     Raises:
@@ -99,7 +98,7 @@ def to_uint8(array: NDArray[np.generic], where: str) -> NDArray[np.uint8]:
         array = array.reshape(len(array), side, side)
     if array.ndim == 3:
         array = array[..., None]
-    if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
+    if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3):
         array = np.moveaxis(array, 1, 3)
     if array.ndim != 4 or array.shape[3] not in (1, 3, 4) or 0 in array.shape[1:]:
         raise DataError(
@@ -147,15 +146,13 @@ def _open(content: bytes, path: str, size: int, *, exact: bool) -> tuple[Image.I
     if not content:
         raise UnreadableImageError("the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content))
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _bomb(path, f"{width} × {height} pixels")
-            if not exact:
-                image.draft(None, (4 * size, 4 * size))
-            return _eight_bits(ImageOps.exif_transpose(image)), (height, width)
+        image = Image.open(io.BytesIO(content))
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise _bomb(path, f"{width} × {height} pixels")
+        if not exact:
+            image.draft(None, (4 * size, 4 * size))
+        return _eight_bits(ImageOps.exif_transpose(image)), (height, width)
     except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image") from error
     except Image.DecompressionBombError as error:

@@ -84,7 +84,7 @@ class HuggingFaceSource:
     """A data set of the Hugging Face `datasets` package; needs the extra `hf`.
 
     Attributes:
-        location: name at the hub, `NAME` or `NAME/CONFIGURATION` as the package takes it, or a `save_to_disk` folder.
+        location: name at the hub, as `datasets.load_dataset` takes it, or a `save_to_disk` folder.
         local: whether `location` is a folder.
     """
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK = 4096
+_CHUNK = 1024
 
 
 def thumbnails(images: NDArray[np.uint8], rows: NDArray[np.int64], cells: int) -> NDArray[np.float32]:
@@ -19,12 +19,14 @@ def thumbnails(images: NDArray[np.uint8], rows: NDArray[np.int64], cells: int) -
     """
     size, channels = images.shape[1], images.shape[3]
     cells = min(cells, size)
-    edges = np.arange(cells) * size // cells
-    lengths = np.diff(np.append(edges, size)).astype(np.float32)
-    areas = np.outer(lengths, lengths)[None, :, :, None] * 255
+    cell_of = (np.arange(size) * cells + cells - 1) // size
+    mean = (cell_of == np.arange(cells)[:, None]).astype(np.float32)
+    mean /= mean.sum(axis=1, keepdims=True)
     result = np.empty((len(rows), cells, cells, channels), np.float32)
     for start in range(0, len(rows), _CHUNK):
         chunk = images[rows[start : start + _CHUNK]].astype(np.float32)
-        sums = np.add.reduceat(np.add.reduceat(chunk, edges, axis=1), edges, axis=2)
-        result[start : start + _CHUNK] = sums / areas
+        n = len(chunk)
+        by_rows = (mean @ chunk.reshape(n, size, size * channels)).reshape(n, cells, size, channels)
+        result[start : start + n] = mean @ by_rows
+    result /= 255
     return result

@@ -99,7 +99,9 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
                     f"Unknown reset option {name!r} (known: {known}).{nearest(name, RESET_OPTIONS)}"
                 )
         if options.get("task") is not None:
-            self._begin_task(task_for(self.config, options["task"], self.evaluator))
+            task = task_for(self.config, options["task"], self.evaluator)
+            if task != self._task:
+                self._begin_task(task)
         if seed is not None or options.get("new_meta_episode", False):
             self._incumbent = 0.0
         self._step = 0
@@ -205,7 +207,7 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             reward = max(0.0, reward - self._incumbent)
         self._incumbent = max(self._incumbent, evaluation.reward)
         shifted = isinstance(self.search_space.actions[action], ShiftPointer)
-        return self.config.shift_reward * reward if shifted else reward
+        return float(self.config.shift_reward * reward if shifted else reward)
 
     def _mask(self, position: Position) -> NDArray[np.int8]:
         if self._stop is not None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures import Architecture, format_architecture
+from nasgym.architectures import Architecture, Skeleton, format_architecture
 from nasgym.architectures.actions import ShiftPointer
 from nasgym.architectures.spaces.space import Draft, Ending, SearchSpace
 from nasgym.core.errors import PlanError
@@ -152,6 +152,8 @@ class PositionTree:
         if isinstance(self.space.actions[action], ShiftPointer) and not last:
             return True
         draft = self.space.apply(position.draft, action)
+        if not last and draft.ending is None and _adds_one_layer(position, draft):
+            return position.trunk is not None and position.trunk.accepts(draft.layers[-1])
         try:
             trunk = self._trunk(position, draft)
         except PlanError:
@@ -168,14 +170,28 @@ class PositionTree:
             PlanError: the network cannot exist.
         """
         architecture = self.space.architecture(draft)
-        if architecture is None:
+        if architecture is None or not architecture.skeleton.is_built:
             return None
+        if architecture.skeleton is not Skeleton.LAYERED:
+            return Trunk.whole(architecture, self._task.input_shape, self._profile)
         trunk = None if before is None else before.trunk
         if trunk is None or not _begins_with(architecture, trunk):
             trunk = Trunk.start(self._task.input_shape, self._profile, architecture.header)
         for layer in architecture.layers[len(trunk.layers) :]:
             trunk = trunk.add(layer)
         return trunk
+
+
+def _adds_one_layer(position: Position, draft: Draft) -> bool:
+    """Return whether `draft` is the network at `position` and one more layer."""
+    trunk = position.trunk
+    return (
+        trunk is not None
+        and trunk.skeleton is Skeleton.LAYERED
+        and len(draft.layers) == len(trunk.layers) + 1
+        and draft.layers[:-1] == trunk.layers
+        and draft.settings == position.draft.settings
+    )
 
 
 def _begins_with(architecture: Architecture, trunk: Trunk) -> bool:

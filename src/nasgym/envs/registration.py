@@ -8,6 +8,8 @@ ENVIRONMENTS = {
     "nasgym/Explicit-v1": "explicit",
     "nasgym/Edge-v1": "edge",
     "nasgym/Joint-v1": "joint",
+    "nasgym/Cell201-v1": "cell201",
+    "nasgym/Macro-v1": "macro",
 }
 """Kind of search space by id."""
 

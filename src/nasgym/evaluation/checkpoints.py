@@ -183,11 +183,9 @@ class Classifier:
 
     def probabilities(self, pixels: Tensor) -> Tensor:
         """Return class probabilities (n, n_classes) of uint8 images (n, height, width, channels)."""
+        scaler = self.metadata.scaling.on(pixels.device)
         with torch.inference_mode():
-            parts = [
-                self.network(self.metadata.scaling.apply(part)).softmax(dim=1)
-                for part in torch.split(pixels, EVALUATION_BATCH)
-            ]
+            parts = [self.network(scaler.apply(part)).softmax(dim=1) for part in torch.split(pixels, EVALUATION_BATCH)]
         return torch.cat(parts)
 
     def predict(self, files: Iterable[Path | str]) -> list[Prediction]:

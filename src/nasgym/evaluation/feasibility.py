@@ -25,13 +25,18 @@ class Feasibility:
         self._check = lru_cache(maxsize=cache_size)(self._plan)
 
     def problem(self, architecture: Architecture) -> Failed | None:
-        """Return why `architecture` would not be trained, or `None` if it would."""
+        """Return why `architecture` would not be trained, or `None` if it would.
+
+        Nothing is known of a skeleton that is not built: its tables and surrogates tell.
+        """
+        if not architecture.skeleton.is_built:
+            return None
         planned = self._check(architecture)
         return planned if isinstance(planned, Failed) else excess(planned, self._task.budget)
 
     def exists(self, architecture: Architecture) -> bool:
         """Return whether `architecture` is a network on this task's images, whatever it costs."""
-        return not isinstance(self._check(architecture), Failed)
+        return not architecture.skeleton.is_built or not isinstance(self._check(architecture), Failed)
 
     def _plan(self, architecture: Architecture) -> Plan | Failed:
         try:

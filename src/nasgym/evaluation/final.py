@@ -14,7 +14,7 @@ from nasgym.core.randomness import torch_seed
 from nasgym.data import Part
 from nasgym.evaluation.fitting import Epoch, Score, fit, score
 from nasgym.evaluation.hardware import isolated, torch_device
-from nasgym.evaluation.images import Scaling, resident
+from nasgym.evaluation.images import Scaler, Scaling, resident
 from nasgym.evaluation.recipes import Precision, Profile, Weights
 from nasgym.evaluation.training import TrainingImages, course_of, initial_network
 from nasgym.networks.plan import Plan, plan
@@ -62,7 +62,7 @@ class TrainedNetwork:
         seed: of the training.
     """
 
-    plan: Plan
+    plan: Plan = field(repr=False)
     weights: dict[str, Tensor] = field(repr=False)
     scaling: Scaling
     class_names: tuple[str, ...]
@@ -119,13 +119,14 @@ def train_final(
             if after_epoch is not None:
                 after_epoch(len(epochs), pace.planned(len(epochs)), epoch)
         network.load_state_dict(weights)
+        scaler = images.scaling.on(device)
         return TrainedNetwork(
             plan=planned,
             weights={name: value.cpu() for name, value in weights.items()},
             scaling=images.scaling,
             class_names=task.class_names,
-            validation=score(network, images.validation, images.scaling, Precision.FLOAT32),
-            test=_test(network, task, images.scaling, device),
+            validation=score(network, images.validation, scaler, Precision.FLOAT32),
+            test=_test(network, task, scaler, device),
             epochs=tuple(epochs),
             kept_epoch=kept,
             seconds=time.monotonic() - started,
@@ -163,9 +164,9 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
-def _test(network: nn.Module, task: ImageTask, scaling: Scaling, device: torch.device) -> Score | None:
+def _test(network: nn.Module, task: ImageTask, scaler: Scaler, device: torch.device) -> Score | None:
     labels = task.labels(Part.TEST)
     if not len(labels):
         return None
     images = resident(task.images(Part.TEST), labels, task.input_shape[0], device)
-    return score(network, images, scaling, Precision.FLOAT32)
+    return score(network, images, scaler, Precision.FLOAT32)

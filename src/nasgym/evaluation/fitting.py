@@ -13,7 +13,7 @@ from nasgym.architectures import Augmentation
 from nasgym.core.errors import NasgymError
 from nasgym.core.randomness import torch_seed
 from nasgym.evaluation.hardware import autocast
-from nasgym.evaluation.images import Changes, Images, Scaling
+from nasgym.evaluation.images import Changes, Images, Scaler, Scaling
 from nasgym.evaluation.outcome import FailureKind
 from nasgym.evaluation.recipes import Adam, Precision, Recipe, Sgd
 
@@ -97,13 +97,14 @@ def fit(
         TrainingFailedError: the loss is infinite or NaN after an epoch, or the deadline has passed.
     """
     optimizer = _optimizer(network, course.recipe)
+    scaler = course.scaling.on(train.labels.device)
     order = torch.Generator().manual_seed(torch_seed(course.seed, "order"))
     changes = torch.Generator().manual_seed(torch_seed(course.seed, "augmentation"))
     steps_per_epoch = math.ceil(len(train) / course.batch_size)
     epoch = 0
     while epoch < (n_epochs := planned(epoch)):
         network.train()
-        drawn = Changes.draw(course.augmentation, len(train), train.side, changes)
+        drawn = Changes.draw(course.augmentation, len(train), train.side, changes, train.labels.device)
         rows = torch.randperm(len(train), generator=order).to(train.labels.device)
         loss_sum = torch.zeros((), device=train.labels.device)
         for number, batch in enumerate(torch.tensor_split(rows, steps_per_epoch)):
@@ -112,9 +113,12 @@ def fit(
             rate = course.recipe.learning_rate_at(
                 epoch * steps_per_epoch + number, steps_per_epoch, n_epochs * steps_per_epoch
             )
-            loss_sum += _step(network, optimizer, rate, train, batch, drawn, course) * len(batch)
+            pixels = train.pixels[batch] if drawn is None else drawn.apply(train.pixels, batch)
+            loss_sum += _step(network, optimizer, rate, train.labels[batch], scaler.apply(pixels), course.recipe) * len(
+                batch
+            )
         train_loss = loss_sum.item() / len(train)
-        score_ = score(network, validation, course.scaling, course.recipe.precision)
+        score_ = score(network, validation, scaler, course.recipe.precision)
         epoch += 1
         if not (math.isfinite(train_loss) and math.isfinite(score_.loss)):
             raise TrainingFailedError(
@@ -124,7 +128,7 @@ def fit(
         yield Epoch(train_loss, score_)
 
 
-def score(network: nn.Module, images: Images, scaling: Scaling, precision: Precision) -> Score:
+def score(network: nn.Module, images: Images, scaler: Scaler, precision: Precision) -> Score:
     """Return how `network` does on `images`; leaves it in evaluation mode."""
     network.eval()
     device = images.labels.device
@@ -132,27 +136,19 @@ def score(network: nn.Module, images: Images, scaling: Scaling, precision: Preci
     with torch.inference_mode(), autocast(device, precision):
         for start in range(0, len(images), EVALUATION_BATCH):
             labels = images.labels[start : start + EVALUATION_BATCH]
-            scores = network(scaling.apply(images.pixels[start : start + EVALUATION_BATCH])).float()
+            scores = network(scaler.apply(images.pixels[start : start + EVALUATION_BATCH])).float()
             loss += functional.cross_entropy(scores, labels, reduction="sum")
             correct += (scores.argmax(1) == labels).sum()
     return Score(loss.item() / len(images), correct.item() / len(images))
 
 
 def _step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rate: float,
-    train: Images,
-    rows: Tensor,
-    changes: Changes | None,
-    course: Course,
+    network: nn.Module, optimizer: torch.optim.Optimizer, rate: float, labels: Tensor, images: Tensor, recipe: Recipe
 ) -> Tensor:
-    """Take one step of gradient descent on images `rows`; return the mean loss, still on its device."""
-    pixels = train.pixels[rows] if changes is None else changes.apply(train.pixels, rows)
-    images = course.scaling.apply(pixels)
-    with autocast(images.device, course.recipe.precision):
+    """Take one step of gradient descent at learning rate `rate`; return the mean loss, still on its device."""
+    with autocast(images.device, recipe.precision):
         scores = network(images)
-    loss = functional.cross_entropy(scores.float(), train.labels[rows], label_smoothing=course.recipe.label_smoothing)
+    loss = functional.cross_entropy(scores.float(), labels, label_smoothing=recipe.label_smoothing)
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     for group in optimizer.param_groups:

@@ -68,14 +68,27 @@ class Scaling:
             deviations.append(max(LEAST_DEVIATION, variance**0.5))
         return cls(tuple(means), tuple(deviations))
 
+    def on(self, device: torch.device) -> "Scaler":
+        """Return the same scaling, ready for pixels on `device`."""
+        gain = torch.tensor(self.deviation, device=device).reciprocal()
+        return Scaler(gain, -gain * torch.tensor(self.mean, device=device))
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """A scaling on a device.
+
+    Attributes:
+        gain: fp32, one value a channel.
+        offset: fp32, one value a channel.
+    """
+
+    gain: Tensor
+    offset: Tensor
+
     def apply(self, pixels: Tensor) -> Tensor:
         """Return fp32 images of shape (n, channels, height, width), channels last in memory, of uint8 NHWC `pixels`."""
-        gain = torch.tensor([1 / deviation for deviation in self.deviation], device=pixels.device)
-        offset = torch.tensor(
-            [-mean / deviation for mean, deviation in zip(self.mean, self.deviation, strict=True)],
-            device=pixels.device,
-        )
-        return torch.addcmul(offset, pixels, gain).permute(0, 3, 1, 2)
+        return torch.addcmul(self.offset, pixels, self.gain).permute(0, 3, 1, 2)
 
 
 def resident(images: NDArray[np.uint8], labels: NDArray[np.int64], side: int, device: torch.device) -> Images:
@@ -131,11 +144,17 @@ class Changes:
     turns: Tensor
 
     @classmethod
-    def draw(cls, augmentation: Augmentation, n: int, side: int, generator: torch.Generator) -> "Changes | None":
-        """Return the changes of an epoch of `n` square images of `side` pixels; `None` where nothing changes."""
+    def draw(
+        cls, augmentation: Augmentation, n: int, side: int, generator: torch.Generator, device: torch.device
+    ) -> "Changes | None":
+        """Return the changes of an epoch of `n` square images of `side` pixels; `None` where nothing changes.
+
+        Drawn from `generator`, on the CPU, and moved to `device`.
+        """
         if augmentation is Augmentation.NONE:
             return None
-        shifts, flips, turns = torch.zeros(n, 2, dtype=torch.long), torch.zeros(n, dtype=torch.bool), torch.zeros(n)
+        shifts = torch.zeros(n, 2, dtype=torch.long)
+        flips, turns = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.long)
         if augmentation is Augmentation.QUARTER_TURNS:
             turns = torch.randint(4, (n,), generator=generator)
         else:
@@ -143,11 +162,7 @@ class Changes:
             shifts = torch.randint(-reach, reach + 1, (n, 2), generator=generator)
         if augmentation is Augmentation.SHIFT_FLIP:
             flips = torch.randint(2, (n,), generator=generator).bool()
-        return cls(shifts, flips, turns.long())
-
-    def to(self, device: torch.device) -> "Changes":
-        """Return the same changes on `device`."""
-        return Changes(self.shifts.to(device), self.flips.to(device), self.turns.to(device))
+        return cls(shifts.to(device), flips.to(device), turns.to(device))
 
     def apply(self, pixels: Tensor, rows: Tensor) -> Tensor:
         """Return images `rows` of `pixels` (n, side, side, channels), each with its own changes."""

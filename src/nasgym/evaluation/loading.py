@@ -11,7 +11,14 @@ TRAINING = "training"
 _PLUGINS = "nasgym.estimators"
 
 
-def load_estimator(name: str = TRAINING, profile: Profile | None = None) -> Estimator:
+def load_estimator(
+    name: str = TRAINING,
+    profile: Profile | None = None,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    time_limit: float | None = None,
+) -> Estimator:
     """Return an estimator: `training`, or a plug-in of the entry-point group `nasgym.estimators`.
 
     A plug-in is a callable that takes a `Profile` and returns an estimator.
@@ -19,6 +26,9 @@ def load_estimator(name: str = TRAINING, profile: Profile | None = None) -> Esti
     Args:
         name: of the estimator.
         profile: how architectures become trained networks; `default` unless given.
+        device: of `training`, as are the rest: `auto`, `cpu` or `cuda`.
+        threads: of torch's operators; `None` leaves them as they are.
+        time_limit: seconds after which a network is given up.
 
     Raises:
         PluginError: no such estimator, it cannot be imported, or it is none.
@@ -28,7 +38,7 @@ def load_estimator(name: str = TRAINING, profile: Profile | None = None) -> Esti
     if name == TRAINING:
         from nasgym.evaluation.training import TrainingEstimator
 
-        return TrainingEstimator(profile)
+        return TrainingEstimator(profile, device=device, threads=threads, time_limit=time_limit)
     known = (TRAINING, *plugins.available(_PLUGINS))
     if name not in known:
         raise PluginError(f"No estimator {name!r} (known: {', '.join(known)}).{nearest(name, known)}")

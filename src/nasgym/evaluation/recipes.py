@@ -196,7 +196,7 @@ PAPER_INTENSIVE_RECIPE = replace(PAPER_RECIPE, schedule=ExponentialDecay(factor=
 
 DEFAULT_RECIPE = Recipe(
     optimizer=Adam(weight_decay=0.05),
-    learning_rate=1e-2,
+    learning_rate=2e-2,
     schedule=OneCycle(warm_up=0.25),
     epochs=8,
     batch_size=32,
@@ -204,9 +204,7 @@ DEFAULT_RECIPE = Recipe(
 )
 """Settled by measurement: docs/profiles.md."""
 
-DEFAULT_FINAL_RECIPE = replace(
-    DEFAULT_RECIPE, epochs=40, label_smoothing=0.1, augmentation=Augmentation.SHIFT, weights=Weights.BEST
-)
+DEFAULT_FINAL_RECIPE = replace(DEFAULT_RECIPE, epochs=30, label_smoothing=0.1, augmentation=Augmentation.SHIFT)
 """For the few networks that a search promotes: longer, regularised; settled by measurement: docs/profiles.md."""
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

@@ -1,9 +1,7 @@
 """The training estimator: an outcome by training the network."""
 
-import functools
 import math
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
@@ -25,9 +23,6 @@ from nasgym.networks.build import build
 from nasgym.networks.plan import Plan, plan
 from nasgym.networks.profiles import NetworkProfile
 from nasgym.tasks import Fidelity, ImageTask
-
-RESIDENT_PARTS = 2
-"""Tasks (at a fidelity) whose images an estimator keeps on its device."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class TrainingEstimator:
 
     Args:
         profile: how architectures become trained networks.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is found anew in every process.
         threads: of torch's operators on a CPU; `None` leaves them as they are.
         time_limit: seconds after which a network is `Failed(timed_out)`; `None` for no limit.
 
@@ -84,11 +79,10 @@ class TrainingEstimator:
         if time_limit is not None and time_limit <= 0:
             raise ConfigurationError(f"time_limit must be above 0 seconds, got {time_limit:g}.")
         self._profile = profile
-        self._device_name = device
-        self._device = torch_device(device)
+        torch_device(device)
+        self._device = device
         self._threads = threads
         self._time_limit = time_limit
-        self._resident: OrderedDict[tuple[str, int, int | None], TrainingImages] = OrderedDict()
 
     @property
     def fingerprint(self) -> str:
@@ -114,6 +108,8 @@ class TrainingEstimator:
         task = request.task
         if not isinstance(task, ImageTask):
             raise ConfigurationError(f"Task {task.name!r} has no images to train on; use a table, or make_task(...).")
+        if request.fidelity.epochs < 1:
+            raise ConfigurationError(f"A training takes at least one epoch; the fidelity is {request.fidelity}.")
         architecture = canonical(request.architecture, self.profile.leaves)
         problem = Feasibility(task, self.profile, cache_size=1).problem(architecture)
         if problem is not None:
@@ -124,13 +120,6 @@ class TrainingEstimator:
         except PlanError as error:
             return Failed(FailureKind.INVALID, str(error))
         return self._train(request, task, planned, started)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Travel to another process without the resident images."""
-        make = functools.partial(
-            TrainingEstimator, device=self._device_name, threads=self._threads, time_limit=self._time_limit
-        )
-        return make, (self._profile,)
 
     def _train(self, request: EvaluationRequest, task: ImageTask, planned: Plan, started: float) -> Outcome:
         recipe, seed = self._profile.search, request.seed
@@ -149,11 +138,12 @@ class TrainingEstimator:
                 peak_memory=memory.read(),
             )
 
-        memory = PeakMemory(self._device)
-        with isolated(self._device, self._threads, torch_seed(seed, "dropout")):
+        device = torch_device(self._device)
+        memory = PeakMemory(device)
+        with isolated(device, self._threads, torch_seed(seed, "dropout")):
             try:
-                images = self._images(task, request.fidelity, recipe)
-                network = initial_network(planned, seed, self._device)
+                images = TrainingImages.of(task, request.fidelity, recipe, device)
+                network = initial_network(planned, seed, device)
                 course = course_of(planned.architecture, recipe, images.scaling, seed)
                 for epoch in fit(
                     network,
@@ -175,15 +165,6 @@ class TrainingEstimator:
                     metrics(),
                 )
         return Completed(epochs[-1].validation.accuracy, metrics())
-
-    def _images(self, task: ImageTask, fidelity: Fidelity, recipe: Recipe) -> TrainingImages:
-        key = (task.fingerprint, fidelity.resolution, fidelity.samples)
-        if key not in self._resident:
-            self._resident[key] = TrainingImages.of(task, fidelity, recipe, self._device)
-            while len(self._resident) > RESIDENT_PARTS:
-                self._resident.popitem(last=False)
-        self._resident.move_to_end(key)
-        return self._resident[key]
 
 
 def initial_network(planned: Plan, seed: int, device: torch.device) -> nn.Module:

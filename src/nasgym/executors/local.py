@@ -4,8 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -25,12 +26,20 @@ class InProcessExecutor(Executor):
         return future
 
 
+class _Pool(ProcessPoolExecutor):
+    """Its processes, which start when there is work, never see Ctrl-C: that is for the parent, which stops them."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        with _interrupt_held_back():
+            return super().submit(fn, *args, **kwargs)
+
+
 def local_executor(workers: int, *, threads: int = 1) -> Executor:
     """Return an executor with `workers` processes of `threads` threads each; 0 workers: the calling process."""
     if workers == 0:
         return InProcessExecutor()
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(threads,))
+    return _Pool(workers, mp_context=context, initializer=_start_worker, initargs=(threads,))
 
 
 def close_executor(executor: Executor, *, wait: bool) -> None:
@@ -47,8 +56,21 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Block SIGINT, so that a process that starts inside has it blocked; the parent gets it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(threads: int) -> None:
-    """Leave Ctrl-C to the parent, which stops its workers; die with the parent; limit the threads."""
+    """Ignore Ctrl-C; die with the parent; limit the threads."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import torch

@@ -1,16 +1,21 @@
 """The search itself: propose, evaluate, tell, in an order that does not depend on who finishes first."""
 
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 
 from nasgym.architectures import Architecture, format_architecture
-from nasgym.evaluation import Estimator, EvaluationRequest, Outcome
+from nasgym.evaluation import Completed, Estimator, EvaluationRequest, Outcome
 from nasgym.evaluation.rewards import Reward
 from nasgym.executors import Evaluations
+from nasgym.experiments.clock import Clock
 from nasgym.experiments.events import Evaluated, Listener
 from nasgym.store import Step, Store
 from nasgym.strategies import Strategy
 from nasgym.tasks import Task
+
+TIME_IS_OVER = "the time for searching is over"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,13 +26,13 @@ class Bounds:
         evaluations: largest number of candidates; `None` for no limit.
         in_flight: proposals that may be without outcome at once.
         known: proposals that an earlier part of the run made; time does not cut these off.
-        is_over: whether time is up, going by the outcomes so far.
+        clock: tells when the time for searching is over.
     """
 
     evaluations: int | None
     in_flight: int
     known: int
-    is_over: Callable[[list[Outcome]], bool]
+    clock: Clock
 
 
 class CandidateSearch:
@@ -62,13 +67,17 @@ class CandidateSearch:
         """Search until the bounds are reached; return in words why it ended."""
         reason = ""
         while True:
-            while not reason and self._in_flight < bounds.in_flight:
-                reason = self._why_stop(bounds) or self._propose(evaluations, bounds, listener)
-            if not len(evaluations):
-                if reason:
-                    return reason
-                continue
-            self._collect(evaluations, listener)
+            while not reason and self._has_heard_enough(bounds):
+                reason = self._why_stop(bounds) or self._propose(evaluations, listener)
+                self._collect(evaluations, listener, timeout=0)
+            if reason and not len(evaluations):
+                return reason
+            patience = bounds.clock.seconds_to_wait(self._outcomes)
+            if patience == 0:
+                _log.info("Time is over: %d evaluations at work are given up.", len(evaluations))
+                evaluations.abandon()
+                return TIME_IS_OVER
+            self._collect(evaluations, listener, timeout=patience)
 
     @property
     def steps(self) -> list[Step]:
@@ -76,26 +85,29 @@ class CandidateSearch:
         return [self._steps[number] for number in sorted(self._steps)]
 
     @property
-    def _in_flight(self) -> int:
-        return len(self._proposals) - len(self._steps)
+    def _outcomes(self) -> list[Outcome]:
+        return [step.outcome for step in self._steps.values()]
+
+    def _has_heard_enough(self, bounds: Bounds) -> bool:
+        """Tell the strategy what it is to hear before its next proposal; return whether all of it is known."""
+        while self._told <= len(self._proposals) - bounds.in_flight:
+            step = self._steps.get(self._told)
+            if step is None:
+                return False
+            self._strategy.feedback(self._proposals[self._told], self._reward(step.outcome))
+            self._told += 1
+        return True
 
     def _why_stop(self, bounds: Bounds) -> str:
         if bounds.evaluations is not None and len(self._proposals) >= bounds.evaluations:
             return f"{bounds.evaluations} networks were evaluated"
-        if len(self._proposals) >= bounds.known and bounds.is_over([step.outcome for step in self._steps.values()]):
-            return "the time for searching is over"
+        if len(self._proposals) >= bounds.known and bounds.clock.is_over(self._outcomes):
+            return TIME_IS_OVER
         return ""
 
-    def _propose(self, evaluations: Evaluations, bounds: Bounds, listener: Listener) -> str:
+    def _propose(self, evaluations: Evaluations, listener: Listener) -> str:
         """Make the next proposal and have it evaluated unless it is known; return why not, if not."""
         number = len(self._proposals)
-        due = number - bounds.in_flight
-        while self._told <= due:
-            if self._told not in self._steps:
-                self._collect(evaluations, listener)
-                continue
-            self._strategy.feedback(self._proposals[self._told], self._reward(self._steps[self._told].outcome))
-            self._told += 1
         architecture = self._strategy.propose()
         if architecture is None:
             return "the space holds no more networks within the limits"
@@ -103,13 +115,14 @@ class CandidateSearch:
         request = EvaluationRequest.of(architecture, self._task)
         known = self._store.get(request.key(self._estimator))
         if known is None:
+            _log.debug("Network %d is evaluated: %s", number + 1, architecture)
             evaluations.start(number, request)
         else:
             self._keep(number, request, known, from_store=True, listener=listener)
         return ""
 
-    def _collect(self, evaluations: Evaluations, listener: Listener) -> None:
-        for number, request, outcome in evaluations.finished():
+    def _collect(self, evaluations: Evaluations, listener: Listener, *, timeout: float | None) -> None:
+        for number, request, outcome in evaluations.finished(timeout=timeout):
             self._keep(number, request, outcome, from_store=False, listener=listener)
 
     def _keep(
@@ -120,4 +133,11 @@ class CandidateSearch:
         )
         self._steps[number] = step
         text = format_architecture(request.architecture)
+        _log.info("Network %d%s: %s: %s", number + 1, " (known)" if from_store else "", text, _in_words(step.outcome))
         listener(Evaluated(number + 1, len(self._steps), text, step.outcome, step.from_store))
+
+
+def _in_words(outcome: Outcome) -> str:
+    if isinstance(outcome, Completed):
+        return f"accuracy {outcome.accuracy:.4f} in {outcome.metrics.seconds:.1f} s"
+    return f"{outcome.kind.value}: {outcome.message}"

@@ -1,5 +1,6 @@
 """Time of a search: how much is spent, and when to stop searching so that final training still fits."""
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,64 +8,97 @@ from dataclasses import dataclass
 from nasgym.evaluation import Completed, Outcome
 
 FINAL_SHARE = 0.5
-"""At most this part of the budget goes into final training."""
+"""At most this part of the budget is set aside for final training."""
 SAFETY = 1.15
-"""Trainings take a little longer than their epochs suggest: images to load, a worker to start."""
+"""Trainings take a little longer than their epochs suggest: images to load, augmentation."""
+CLOSING_SECONDS, CLOSING_SHARE = 4.0, 0.02
+"""Set aside for testing the chosen network and for the report: seconds, and a part of the budget."""
+GRACE = 0.2
+"""This part of the time for final training may go into evaluations that the end of the search finds at work."""
 
 
 @dataclass(frozen=True, slots=True)
-class FinalTrainingSize:
-    """How much final training there will be.
+class Workload:
+    """How much there is to train.
 
     Attributes:
-        networks: trained in the end, the random one included.
-        finalists: networks among them that the search chooses.
-        epochs: of each.
-        workers: that share them, at least 1.
+        workers: processes that share it, at least 1.
+        in_flight: evaluations that are at work or wait for a worker while the search goes on.
+        networks: that get the final training, the random one included.
+        ratio: images that pass through one final training for every image that passes through an evaluation.
     """
 
-    networks: int
-    finalists: int
-    epochs: int
     workers: int
+    in_flight: int
+    networks: int
+    ratio: float
+
+    def rounds(self, trainings: int) -> int:
+        """Return how many of `trainings` one worker gets."""
+        return -(-trainings // self.workers)
 
 
 class Clock:
     """Wall-clock time of a run, earlier parts included.
 
     Args:
+        started: reading of `time.monotonic` at the start of this part.
         earlier: seconds spent by earlier parts.
         budget: seconds for everything; `None` for no limit.
-        final: how much of it final training will want.
-        search_epochs: epochs of one evaluation.
+        work: what the budget has to be enough for.
     """
 
-    def __init__(self, earlier: float, budget: float | None, final: FinalTrainingSize, search_epochs: int) -> None:
-        self._start = time.monotonic() - earlier
+    def __init__(self, started: float, earlier: float, budget: float | None, work: Workload) -> None:
+        self._start = started - earlier
         self._budget = budget
-        self._final = final
-        self._ratio = final.epochs / search_epochs
+        self._work = work
 
     def seconds(self) -> float:
         """Return the seconds spent so far."""
         return time.monotonic() - self._start
 
     def is_over(self, outcomes: Sequence[Outcome]) -> bool:
-        """Return whether the search has to stop now for final training to fit, going by what `outcomes` took."""
-        return self._budget is not None and self.seconds() + self._final_seconds(outcomes) >= self._budget
+        """Return whether to start no further evaluation, going by what `outcomes` took."""
+        completed = _completed(outcomes)
+        if self._budget is None:
+            return False
+        if not completed:
+            return self.seconds() >= self._budget
+        at_work = _typical_seconds(completed) * self._work.rounds(self._work.in_flight)
+        return self.seconds() + at_work + self._final_seconds(completed) >= self._budget
 
-    def seconds_per_network(self) -> float | None:
-        """Return the time limit of one final training in what is left of the budget; `None` without a budget."""
+    def seconds_to_wait(self, outcomes: Sequence[Outcome]) -> float | None:
+        """Return for how long evaluations at work may still be waited for; `None`: until they end.
+
+        At least one must have completed: without any there is nothing to train in the end.
+        """
+        completed = _completed(outcomes)
+        if self._budget is None or not completed:
+            return None
+        return max(0.0, self._budget - (1 - GRACE) * self._final_seconds(completed) - self.seconds())
+
+    def seconds_per_network(self, networks: int) -> float | None:
+        """Return the time limit of each of so many final trainings in what is left; `None` without a budget."""
         if self._budget is None:
             return None
-        rounds = -(-self._final.networks // self._final.workers)
-        return max(1.0, (self._budget - self.seconds()) / SAFETY / rounds)
+        left = self._budget - self._closing - self.seconds()
+        return max(1.0, left / SAFETY / self._work.rounds(networks))
 
-    def _final_seconds(self, outcomes: Sequence[Outcome]) -> float:
-        completed = [outcome for outcome in outcomes if isinstance(outcome, Completed)]
-        if self._budget is None or not completed:
-            return 0.0
-        best = sorted(completed, key=lambda outcome: -outcome.accuracy)[: self._final.finalists]
-        mean = sum(outcome.metrics.seconds for outcome in best) / len(best)
-        rounds = -(-self._final.networks // self._final.workers)
-        return min(SAFETY * rounds * self._ratio * mean, FINAL_SHARE * self._budget)
+    @property
+    def _closing(self) -> float:
+        return 0.0 if self._budget is None else CLOSING_SECONDS + CLOSING_SHARE * self._budget
+
+    def _final_seconds(self, completed: Sequence[Completed]) -> float:
+        """Return the seconds to set aside for final training and what comes after, given that there is a budget."""
+        best = sorted(completed, key=lambda outcome: -outcome.accuracy)[: self._work.networks]
+        wanted = SAFETY * self._work.rounds(self._work.networks) * self._work.ratio * _typical_seconds(best)
+        return min(wanted + self._closing, FINAL_SHARE * (self._budget or 0.0))
+
+
+def _completed(outcomes: Sequence[Outcome]) -> list[Completed]:
+    return [outcome for outcome in outcomes if isinstance(outcome, Completed)]
+
+
+def _typical_seconds(completed: Sequence[Completed]) -> float:
+    """Return the median: the first training of a process takes longer, since libraries are loaded in it."""
+    return statistics.median(outcome.metrics.seconds for outcome in completed)

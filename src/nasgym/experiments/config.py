@@ -1,34 +1,50 @@
 """One typed configuration of a search: from keyword arguments, from a TOML file, or from both."""
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nasgym.core.errors import ConfigurationError, nearest
+from nasgym.evaluation.loading import TRAINING
+
+EVALUATIONS = 30
+"""Networks that a search trains unless it is told how many, or how long it may take."""
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
-def seconds(text: str | float) -> float:
+def seconds(value: object) -> float:
     """Return the seconds of a duration such as `90`, `90s`, `15m` or `1h30m`.
 
     Raises:
         ValueError: not a duration, or not above zero.
     """
-    if isinstance(text, str):
-        match = _DURATION.fullmatch(text.strip().lower())
-        if match is None or not any(match.groups()):
-            raise ValueError("a duration looks like 90s, 15m or 1h30m")
-        hours, minutes, rest = (float(part or 0) for part in match.groups())
-        text = 3600 * hours + 60 * minutes + rest
-    if not text > 0:
+    match value:
+        case bool():
+            number = math.nan
+        case int() | float():
+            number = float(value)
+        case str() if (parts := _DURATION.fullmatch(value.strip().lower())) and any(parts.groups()):
+            hours, minutes, rest = (float(part or 0) for part in parts.groups())
+            number = 3600 * hours + 60 * minutes + rest
+        case _:
+            number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("a duration looks like 90s, 15m or 1h30m")
+    if number <= 0:
         raise ValueError("a duration is above zero")
-    return float(text)
+    return number
 
+
+_REMEDIES = dict.fromkeys(
+    ("data", "data.source"), ": name a folder, archive or file of images, as in `nasgym search photos/`"
+)
+"""What to do where a setting that has no default is left out."""
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Count = Annotated[int, Field(ge=1)]
@@ -83,6 +99,7 @@ class EvaluationSettings(_Section):
 
     Attributes:
         profile: how an architecture becomes a trained network.
+        estimator: what tells how good a candidate is: `training`, or the name of a plug-in.
         epochs: passes over the training images; the profile's own number if left out.
         samples: training images used; all if left out.
         reward: what strategies hear: `accuracy`, or `blockqnn`, which also counts FLOPs and density.
@@ -91,6 +108,7 @@ class EvaluationSettings(_Section):
     """
 
     profile: str = "default"
+    estimator: str = TRAINING
     epochs: Count | None = None
     samples: Count | None = None
     reward: Literal["accuracy", "blockqnn"] = "accuracy"
@@ -106,15 +124,16 @@ class SearchConfig(_Section):
         strategy: `evolution` or `random`.
         space: name or YAML file of a search space.
         max_layers: largest number of layers; the space's own if left out.
-        evaluations: networks to train; with `budget`, at most so many.
+        evaluations: networks to train; with `budget`, at most so many; `EVALUATIONS` if both are left out.
         budget: wall-clock time for everything, final training included.
         limits: what a network may cost.
         evaluation: how candidates are trained.
         finalists: best candidates that get the longer final training.
         final_epochs: epochs of the final training; the profile's own number if left out.
         seed: of the strategy and of the final training.
-        workers: processes that train candidates; one per core if left out, 0 for the calling process.
-        in_flight: proposals that may be out at once; decides, with the seed, what is proposed.
+        workers: processes that train networks, each on one core, at most `in_flight`; one per core if left out, 0 for
+            the calling process.
+        in_flight: networks that may be trained at once; decides, with the seed, what is proposed.
         store: file or URL of the store.
         out: folder for the results; `runs/NAME` if left out.
     """
@@ -135,12 +154,10 @@ class SearchConfig(_Section):
     store: str | None = None
     out: Path | None = None
 
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        """Search 30 networks unless told how many or how long."""
-        if self.evaluations is None and self.budget is None:
-            object.__setattr__(self, "evaluations", 30)
-        return self
+    @property
+    def most_evaluations(self) -> int | None:
+        """Networks to train at most; `None` where only the budget ends the search."""
+        return EVALUATIONS if self.evaluations is None and self.budget is None else self.evaluations
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -186,7 +203,7 @@ def _explain(error: ValidationError, source: str) -> str:
             *sections, name = problem["loc"]
             lines.append(f"unknown key {key!r}.{nearest(str(name), _keys(sections))}")
         elif problem["type"] == "missing":
-            lines.append(f"{key!r} is missing.")
+            lines.append(f"{key!r} is missing{_REMEDIES.get(key, '')}.")
         else:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{key!r} is {problem['input']!r}: {message[:1].lower()}{message[1:]}.")

@@ -14,12 +14,14 @@ class Prepared:
     Attributes:
         task: what is searched for.
         workers: processes that will train; 0 for the calling one.
-        known: evaluations of this run that an earlier part made already.
+        known: candidates that an earlier part of this run proposed already.
+        seconds: spent so far, earlier parts included.
     """
 
     task: ImageTask
     workers: int
     known: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

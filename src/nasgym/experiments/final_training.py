@@ -1,13 +1,14 @@
 """Final training of a few networks on an executor, each kept as soon as it is done."""
 
+import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from nasgym.architectures import Architecture, architecture_id
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
 from nasgym.evaluation.recipes import Profile
+from nasgym.executors import Calls, Lost, Workforce, lost_worker
 from nasgym.experiments.workspace import Workspace
 from nasgym.store import Step, Store
 from nasgym.tasks import Fidelity, ImageTask
@@ -16,6 +17,8 @@ FINALISTS = "final"
 """Phase of a run's steps in which the best candidates get their final training."""
 RANDOM = "random"
 """Phase in which a random network gets the same, to be compared with."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,9 @@ class FinalSettings:
     device: str
     seed: int
 
-    @property
-    def estimator(self) -> str:
-        """Fingerprint under which outcomes are kept: apart from those of the search."""
-        limit = "" if self.time_limit is None else f":limit={self.time_limit:.1f}"
+    def estimator(self, run: str) -> str:
+        """Return the fingerprint under which outcomes are kept; those of limited time are of one run only."""
+        limit = "" if self.time_limit is None else f":limit={self.time_limit:.1f}:{run}"
         return f"final:{self.profile.name}:{self.profile.final_fingerprint}{limit}"
 
 
@@ -49,7 +51,7 @@ class FinalJob:
 
     Attributes:
         phase: `FINALISTS` or `RANDOM`.
-        number: step number in the phase.
+        number: of the step in the phase: for a finalist, that of its step in the search.
         architecture: what to train.
     """
 
@@ -76,14 +78,14 @@ class FinalRound:
     run: str
     workspace: Workspace
 
-    def train(self, jobs: Sequence[FinalJob], executor: Executor) -> Iterator[Step]:
+    def train(self, jobs: Sequence[FinalJob], workforce: Workforce) -> Iterator[Step]:
         """Train those that no earlier part of the run has trained; yield each step once its weights are safe."""
         known = {
             (step.phase, step.number): step
             for phase in (FINALISTS, RANDOM)
             for step in self.store.steps(self.run, phase=phase)
         }
-        running: dict[Future[Outcome], FinalJob] = {}
+        calls: Calls[FinalJob, Outcome] = Calls(workforce, train_and_save)
         for job in jobs:
             path = self.weights(job.architecture)
             step = known.get((job.phase, job.number))
@@ -91,14 +93,14 @@ class FinalRound:
                 yield step
             else:
                 path.parent.mkdir(exist_ok=True)
-                future = executor.submit(train_and_save, self.settings, self.task, job.architecture, path)
-                running[future] = job
-        for future in as_completed(running):
-            try:
-                outcome = future.result()
-            except BrokenExecutor:
-                outcome = Failed(FailureKind.WORKER_LOST, "Its worker process died in the final training.")
-            yield self._keep(running[future], outcome)
+                calls.start(job, self.settings, self.task, job.architecture, path)
+            yield from self._finished(calls, timeout=0)
+        while len(calls):
+            yield from self._finished(calls)
+
+    def _finished(self, calls: Calls[FinalJob, Outcome], timeout: float | None = None) -> Iterator[Step]:
+        for job, outcome in calls.finished(timeout=timeout):
+            yield self._keep(job, lost_worker(outcome) if isinstance(outcome, Lost) else outcome)
 
     def weights(self, architecture: Architecture) -> Path:
         """Return where the weights of `architecture` are kept."""
@@ -117,9 +119,10 @@ class FinalRound:
             epochs=fidelity.epochs,
             resolution=fidelity.resolution,
             samples=0,
-            estimator=settings.estimator,
+            estimator=settings.estimator(self.run),
             seed=settings.seed,
         )
+        _log.info("Final training of %s ended: %s", job.architecture, type(outcome).__name__.lower())
         return self.store.record_step(self.run, job.number, request, key, outcome, from_store=False, phase=job.phase)
 
 
@@ -130,7 +133,7 @@ def train_and_save(settings: FinalSettings, task: ImageTask, architecture: Archi
     from nasgym.evaluation.fitting import TrainingFailedError
     from nasgym.evaluation.training import is_out_of_memory
 
-    how = FinalTraining(epochs=settings.epochs, time_limit=settings.time_limit, device=settings.device)
+    how = FinalTraining(epochs=settings.epochs, time_limit=settings.time_limit, device=settings.device, threads=1)
     try:
         trained = train_final(task, architecture, settings.profile, settings.seed, how=how)
     except TrainingFailedError as error:

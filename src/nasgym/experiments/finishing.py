@@ -1,6 +1,7 @@
 """The end of a search: choose by validation, test once, write result, weights and report."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,12 +9,13 @@ import torch
 from nasgym.architectures import architecture_id, encode, format_architecture, parse_architecture
 from nasgym.core.errors import NasgymError
 from nasgym.core.files import write_atomically
+from nasgym.data import Part
 from nasgym.evaluation import Completed, Failed
 from nasgym.evaluation.checkpoints import Classifier
 from nasgym.experiments.ending import Ending, accuracy_of
 from nasgym.experiments.final_training import FINALISTS, RANDOM
 from nasgym.experiments.reporting import search_report
-from nasgym.experiments.results import BaselineResult, SearchResult, Tested, write_json
+from nasgym.experiments.results import BaselineResult, SearchResult, Tested, unwritable, write_json
 from nasgym.experiments.workspace import Workspace
 from nasgym.report.html import write
 from nasgym.report.search_report import SearchReport
@@ -46,9 +48,11 @@ def finish(ending: Ending, linear: BaselineScore) -> Finished:
     if not finalists:
         raise NothingTrainedError(
             "None of the finalists got through its final training; `nasgym store ls --failed` says why. "
-            "Go on with --resume and fewer --final-epochs, or start anew with stricter limits."
+            "Start anew with stricter limits, such as --max-parameters, or fewer --final-epochs, and another --out: "
+            "what the search has evaluated is in the store and costs nothing again."
         )
-    chosen = _tested(ending, max(finalists, key=lambda step: accuracy_of(step.outcome)), keep=True)
+    best = max(finalists, key=lambda step: (accuracy_of(step.outcome), ending.search_accuracy(step), -step.number))
+    chosen = _tested(ending, best, keep=True)
     random = next((_tested(ending, step) for step in ending.steps(RANDOM) if isinstance(step.outcome, Completed)), None)
     result = _result(ending, chosen, random, linear)
     report = search_report(ending, chosen, random, linear)
@@ -68,17 +72,24 @@ def _tested(ending: Ending, step: Step, *, keep: bool = False) -> Tested:
     path = ending.workspace.trained(architecture_id(architecture, ending.profile.network.leaves))
     classifier = Classifier.load(path)
     if keep:
-        write_atomically(ending.workspace.weights, path.read_bytes())
+        _copy(path, ending.workspace.weights)
     task = ending.task
     validation = classifier.metadata.validation.accuracy
-    labels = task.labels("test")
+    labels = task.labels(Part.TEST)
     if not len(labels):
         return Tested(step, validation, None, ())
-    predicted = classifier.probabilities(torch.from_numpy(task.images("test"))).argmax(dim=1).numpy()
+    predicted = classifier.probabilities(torch.from_numpy(task.images(Part.TEST))).argmax(dim=1).numpy()
     confusion = np.zeros((task.n_classes, task.n_classes), dtype=np.int64)
     np.add.at(confusion, (labels, predicted), 1)
     counts = tuple(tuple(row) for row in confusion.tolist())
     return Tested(step, validation, float(np.mean(labels == predicted)), counts)
+
+
+def _copy(path: Path, to: Path) -> None:
+    try:
+        write_atomically(to, path.read_bytes())
+    except OSError as error:
+        raise unwritable(to, error) from error
 
 
 def _result(ending: Ending, chosen: Tested, random: Tested | None, linear: BaselineScore) -> SearchResult:

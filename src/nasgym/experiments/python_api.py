@@ -1,6 +1,8 @@
 """`nasgym.search`: the same as the command, from Python."""
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,25 +10,48 @@ from pydantic import BaseModel
 
 from nasgym.core.errors import ConfigurationError, nearest
 from nasgym.experiments.config import SearchConfig, make_config, merged, read_config
-from nasgym.experiments.results import SearchResult
+from nasgym.experiments.finishing import Finished
+from nasgym.experiments.results import SearchResult, read_result
 from nasgym.experiments.search import Surroundings, resume_search, start_search
 from nasgym.experiments.workspace import Workspace, latest_workspace, read_reference
 
-MAY_CHANGE = frozenset({"evaluations", "budget", "workers", "finalists", "final_epochs", "out"})
+MAY_CHANGE = frozenset({"evaluations", "budget", "finalists", "workers", "out"})
 """Settings that a resumed search may have otherwise than it began."""
 
 
 def search_from_settings(source: str, settings: Mapping[str, Any]) -> SearchResult:
     """Search with settings by name, whatever section they are in; also `config=FILE` and `resume=True`."""
+    started = time.monotonic()
     values = dict(settings)
     file, resume = values.pop("config", None), values.pop("resume", False)
     given = merged(nested(values), {"data": {"source": str(source)}})
     words = ", ".join([repr(str(source)), *(f"{name}={value!r}" for name, value in settings.items())])
-    around = Surroundings(command=f"nasgym.search({words})")
-    config, workspace = settle(given, file=None if file is None else Path(file), resume=bool(resume))
-    if workspace is None:
-        return start_search(config, around).result
-    return resume_search(config, workspace, around).result
+    around = Surroundings(command=f"nasgym.search({words})", started=started)
+    settled = settle(given, file=None if file is None else Path(file), resume=bool(resume))
+    if settled.known is not None:
+        return settled.known
+    return settled.search(around).result
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a call for a search comes down to.
+
+    Attributes:
+        config: every setting.
+        workspace: the folder of the search to go on with; `None` for a new one.
+        known: what it has led to, where it is finished: nothing is left to do.
+    """
+
+    config: SearchConfig
+    workspace: Workspace | None = None
+    known: SearchResult | None = None
+
+    def search(self, around: Surroundings) -> Finished:
+        """Start the search, or go on with it; raises what `start_search` does."""
+        if self.workspace is None:
+            return start_search(self.config, around)
+        return resume_search(self.config, self.workspace, around)
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,45 +78,56 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def settle(
-    given: Mapping[str, Any], *, file: Path | None = None, resume: bool = False
-) -> tuple[SearchConfig, Workspace | None]:
+def settle(given: Mapping[str, Any], *, file: Path | None = None, resume: bool = False) -> Settled:
     """Return the settings of a search and, if it is to be resumed, the folder it is in.
 
     Args:
         given: settings of the call, on top of everything else.
         file: TOML file below them.
-        resume: whether to go on with the search in `out`, or else with the newest unfinished one on these data.
+        resume: whether to go on with the search in `out`, or else with the latest one on these data.
 
     Raises:
         ConfigurationError: a wrong setting, nothing to resume, or other settings than the search began with.
     """
     settings = merged(read_config(file) if file is not None else {}, given)
     if not resume:
-        return make_config(settings, source=str(file) if file is not None else "the settings"), None
+        return Settled(make_config(settings, source=str(file) if file is not None else "the settings"))
     out = settings.get("out")
     if out is None:
         source = settings.get("data", {}).get("source")
         if source is None:
-            raise ConfigurationError("Nothing says which search to resume: name its data or its folder (--out).")
+            raise ConfigurationError("Nothing says which search to resume: name its data, or its folder with --out.")
         workspace = latest_workspace(str(source))
     else:
         workspace = Workspace(Path(out))
-    begun = make_config(read_reference(workspace).settings, source=str(workspace.run))
-    return _continued(begun, settings, workspace), workspace
-
-
-def _continued(begun: SearchConfig, settings: Mapping[str, Any], workspace: Workspace) -> SearchConfig:
-    base = begun.model_dump(mode="json")
-    if "budget" in settings and "evaluations" not in settings:
-        base["evaluations"] = None
-    config = make_config(merged(base, settings))
-    before, after = begun.model_dump(mode="json"), config.model_dump(mode="json")
-    changed = [name for name in before if name not in MAY_CHANGE and before[name] != after[name]]
-    if changed:
-        listed = ", ".join(f"{name} ({before[name]!r}, now {after[name]!r})" for name in changed)
+    reference = read_reference(workspace)
+    begun = make_config(reference.settings, source=str(workspace.run))
+    config = make_config(merged(begun.model_dump(mode="json"), settings))
+    changed = _changed(begun, config)
+    refused = [name for name in changed if name not in MAY_CHANGE]
+    if refused:
+        listed = ", ".join(f"{name} ({changed[name]})" for name in refused)
         raise ConfigurationError(
             f"The search in {workspace.folder} began with other settings: {listed}. "
             "Resume it without them, or start another one with another --out."
         )
-    return config
+    known = read_result(workspace.result) if workspace.result.exists() else None
+    if known is not None and changed.keys() - {"workers", "out"}:
+        raise ConfigurationError(
+            f"The search in {workspace.folder} is finished; it is too late to change its {' and '.join(changed)}. "
+            "Start another one with another --out: what is in the store is not trained again."
+        )
+    return Settled(config, workspace, known)
+
+
+def _changed(before: SearchConfig, after: SearchConfig) -> dict[str, str]:
+    """Return which settings differ, named as `section.name`, and how."""
+    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    return {name: f"{old[name]!r}, now {new[name]!r}" for name in old if old[name] != new[name]}
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat

@@ -79,6 +79,21 @@ class SearchResult:
         return cls(**(fields | {"baselines": baselines}))
 
 
+def read_result(path: Path) -> SearchResult:
+    """Return the result in a `result.json`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is damaged.
+    """
+    try:
+        return SearchResult.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error}). Start another search with another --out: what is in the store is not "
+            "trained again."
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Tested:
     """A network after its final training, and its one look at the test images.
@@ -96,6 +111,11 @@ class Tested:
     confusion: tuple[tuple[int, ...], ...]
 
 
+def as_text(value: Any) -> str:
+    """Return `value` as JSON text for people and programs."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` to `path` as JSON text, whole or not at all.
 
@@ -103,9 +123,14 @@ def write_json(path: Path, value: Any) -> None:
         ConfigurationError: the file cannot be written; names it.
     """
     try:
-        write_atomically(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+        write_atomically(path, as_text(value).encode(errors="backslashreplace"))
     except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror or error}. Make room there, or choose another --out; "
-            "the evaluations are safe in the store, and --resume goes on."
-        ) from error
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> ConfigurationError:
+    """Return what to raise where a file of the results cannot be written."""
+    return ConfigurationError(
+        f"{path} cannot be written: {error.strerror or error}. Make room there and go on with --resume: "
+        "every finished evaluation is safe in the store."
+    )

@@ -1,31 +1,42 @@
 """Search for a network on real images, from the files to `result.json`, `best.pt` and `report.html`."""
 
+import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from nasgym.architectures import parse_architecture
 from nasgym.architectures.spaces import SearchSpace, load_space
 from nasgym.core.errors import NasgymError
 from nasgym.core.randomness import stream
-from nasgym.evaluation import Completed
+from nasgym.evaluation import Completed, Estimator
+from nasgym.evaluation.loading import load_estimator
 from nasgym.evaluation.recipes import Profile, training_profile
 from nasgym.evaluation.rewards import reward
-from nasgym.evaluation.training import TrainingEstimator
-from nasgym.executors import Evaluations, close_executor, local_executor, usable_cores
+from nasgym.executors import Evaluations, Workforce, local_executor, usable_cores
 from nasgym.experiments.candidates import Bounds, CandidateSearch
-from nasgym.experiments.clock import Clock, FinalTrainingSize
+from nasgym.experiments.clock import Clock, Workload
 from nasgym.experiments.config import SearchConfig
-from nasgym.experiments.ending import Ending
+from nasgym.experiments.ending import Ending, accuracy_of
 from nasgym.experiments.events import Event, Listener, Prepared, Promoted, Trained
 from nasgym.experiments.final_training import FINALISTS, RANDOM, FinalJob, FinalRound, FinalSettings
 from nasgym.experiments.finishing import Finished, finish, write_interrupted
-from nasgym.experiments.workspace import RunReference, Workspace, new_workspace, read_reference, write_reference
+from nasgym.experiments.workspace import (
+    RunReference,
+    Workspace,
+    new_workspace,
+    read_reference,
+    refuse_search_in,
+    write_reference,
+)
 from nasgym.store import DEFAULT_STORE, RunStatus, Step, Store, open_store
-from nasgym.strategies import Sampler, make_strategy
+from nasgym.strategies import Sampler, Strategy, strategy_named
 from nasgym.tasks import BaselineScore, Budget, Fidelity, ImageTask, linear_baseline, make_task
+
+_log = logging.getLogger(__name__)
 
 
 class NothingFoundError(NasgymError):
@@ -41,12 +52,14 @@ class Surroundings:
         listener: told what happens.
         decoding: called with the number of images decoded so far.
         cache_dir: where decoded images are kept; the user's cache folder by default.
+        started: reading of `time.monotonic` from which time counts; now, by default.
     """
 
     command: str
     listener: Listener = lambda _: None
     decoding: Callable[[int], None] = lambda _: None
     cache_dir: Path | None = None
+    started: float = field(default_factory=time.monotonic)
 
 
 def start_search(config: SearchConfig, around: Surroundings) -> Finished:
@@ -56,26 +69,66 @@ def start_search(config: SearchConfig, around: Surroundings) -> Finished:
         NasgymError: a setting, the data or the store is wrong, or nothing was found.
         KeyboardInterrupt: stopped by the user; every finished evaluation is kept, and `resume_search` goes on.
     """
-    started = time.monotonic()
+    named = Named.by(config)
+    refuse_search_in(config.out)
     task = make_search_task(config, around)
-    workspace = new_workspace(config.out, task.name)
     location = config.store or DEFAULT_STORE
     settings = config.model_dump(mode="json")
     with open_store(location) as store:
+        workspace = new_workspace(config.out, task.name)
         run = store.start_run("search", settings, seed=config.seed)
-        reference = RunReference(run.id, location, settings, time.monotonic() - started)
-        write_reference(workspace, reference)
-        return _Search(config, task, workspace, store, reference, around).complete()
+        _log.info("Run %s starts in %s; store %s.", run.id, workspace.folder, store.url)
+        reference = RunReference(run.id, location, settings, 0.0)
+        return _Search(config, named, task, workspace, store, reference, around).complete()
 
 
 def resume_search(config: SearchConfig, workspace: Workspace, around: Surroundings) -> Finished:
     """Go on with the search in `workspace`, with settings that were read from it; otherwise like `start_search`."""
+    named = Named.by(config)
     task = make_search_task(config, around)
     reference = replace(read_reference(workspace), settings=config.model_dump(mode="json"))
     with open_store(reference.store, create=False) as store:
         store.resume_run(reference.run)
-        write_reference(workspace, reference)
-        return _Search(config, task, workspace, store, reference, around).complete()
+        _log.info("Run %s goes on in %s after %.1f s.", reference.run, workspace.folder, reference.seconds)
+        return _Search(config, named, task, workspace, store, reference, around).complete()
+
+
+@dataclass(frozen=True)
+class Named:
+    """What settings name, found before anything is decoded or written.
+
+    Attributes:
+        profile: how an architecture becomes a trained network.
+        space: where architectures come from.
+        strategy: makes the strategy, from a sampler and a seed.
+        estimator: evaluates candidates.
+    """
+
+    profile: Profile
+    space: SearchSpace
+    strategy: Callable[[Sampler, int], Strategy]
+    estimator: Estimator
+
+    @classmethod
+    def by(cls, config: SearchConfig) -> Self:
+        """Return what `config` names.
+
+        Raises:
+            NasgymError: there is no such thing; names it.
+        """
+        profile = training_profile(config.evaluation.profile)
+        return cls(
+            profile=profile,
+            space=load_space(config.space, max_layers=config.max_layers),
+            strategy=strategy_named(config.strategy),
+            estimator=load_estimator(
+                config.evaluation.estimator,
+                profile,
+                device=config.evaluation.device,
+                threads=1,
+                time_limit=config.evaluation.time_limit,
+            ),
+        )
 
 
 def make_search_task(config: SearchConfig, around: Surroundings) -> ImageTask:
@@ -108,6 +161,7 @@ class _Search:
     """One part of a run: from its start or resumption to its end or interruption."""
 
     config: SearchConfig
+    named: Named
     task: ImageTask
     workspace: Workspace
     store: Store
@@ -123,86 +177,96 @@ class _Search:
             status = RunStatus.FINISHED
         except KeyboardInterrupt:
             status = RunStatus.INTERRUPTED
+            _log.info("Run %s is interrupted.", self.reference.run)
             write_interrupted(self._ending(clock))
             raise
         finally:
             if status is not RunStatus.FINISHED:
-                write_reference(self.workspace, replace(self.reference, seconds=clock.seconds()))
                 self.store.finish_run(self.reference.run, status)
+                self._write_reference(clock)
         self.store.finish_run(self.reference.run, status, finished.result.as_json())
         return finished
 
     def _complete(self, clock: Clock) -> Finished:
-        config = self.config
-        space = load_space(config.space, max_layers=config.max_layers)
-        known = sum(1 for _ in self.store.steps(self.reference.run))
-        self.around.listener(Prepared(self.task, self._workers, known))
-        estimator = TrainingEstimator(
-            self._profile, device=config.evaluation.device, time_limit=config.evaluation.time_limit
-        )
-        strategy = make_strategy(config.strategy, self._sampler(space), config.seed)
-        candidates = CandidateSearch(
-            self.task, strategy, estimator, reward(config.evaluation.reward), self.store, self.reference.run
-        )
-        bounds = Bounds(config.evaluations, config.in_flight, known, clock.is_over)
-        with Evaluations(estimator, self._make_executor) as evaluations:
-            reason = candidates.search(evaluations, bounds, self._listener(clock))
-        linear = self._final_training(self._final_jobs(candidates.steps, space), clock, reason)
-        return finish(self._ending(clock), linear)
+        self._write_reference(clock)
+        known = 1 + max((step.number for step in self.store.steps(self.reference.run)), default=-1)
+        listener = self._listener(clock)
+        listener(Prepared(self.task, self._workers, known, clock.seconds()))
+        with Workforce(lambda: local_executor(self._workers)) as workforce:
+            linear = workforce.submit(linear_baseline, self.task)
+            steps, reason = self._search(workforce, known, clock)
+            self._final_training(self._final_jobs(steps), workforce, clock, reason)
+            return finish(self._ending(clock), self._linear(linear))
 
-    def _final_jobs(self, steps: list[Step], space: SearchSpace) -> list[FinalJob]:
+    def _search(self, workforce: Workforce, known: int, clock: Clock) -> tuple[list[Step], str]:
+        """Return the candidates with their outcomes, and in words why there are no more."""
+        config = self.config
+        candidates = CandidateSearch(
+            self.task,
+            self.named.strategy(self._sampler(), config.seed),
+            self.named.estimator,
+            reward(config.evaluation.reward),
+            self.store,
+            self.reference.run,
+        )
+        bounds = Bounds(config.most_evaluations, config.in_flight, known, clock)
+        reason = candidates.search(Evaluations(self.named.estimator, workforce), bounds, self._listener(clock))
+        return candidates.steps, reason
+
+    def _final_jobs(self, steps: list[Step]) -> list[FinalJob]:
         """Return the best candidates, the best first, and last a random network to compare them with."""
-        completed = [(step.outcome.accuracy, step) for step in steps if isinstance(step.outcome, Completed)]
+        completed = [step for step in steps if isinstance(step.outcome, Completed)]
         if not completed:
             raise NothingFoundError(
                 f"None of {len(steps)} networks could be evaluated, so there is no best one; "
                 "`nasgym store ls --failed` says why. Relax the limits, or give more time or other images."
             )
-        best = sorted(completed, key=lambda pair: -pair[0])[: self.config.finalists]
-        jobs = [FinalJob(FINALISTS, n, parse_architecture(step.architecture)) for n, (_, step) in enumerate(best)]
-        random = self._sampler(space).draw(stream(self.config.seed, "random-baseline"))
+        best = sorted(completed, key=lambda step: -accuracy_of(step.outcome))[: self.config.finalists]
+        jobs = [FinalJob(FINALISTS, step.number, parse_architecture(step.architecture)) for step in best]
+        random = self._sampler().draw(stream(self.config.seed, "random-baseline"))
         return jobs if random is None else [*jobs, FinalJob(RANDOM, 0, random)]
 
-    def _final_training(self, jobs: list[FinalJob], clock: Clock, reason: str) -> BaselineScore:
-        """Train for long, keeping each network; return the linear model, which is trained beside them."""
+    def _final_training(self, jobs: list[FinalJob], workforce: Workforce, clock: Clock, reason: str) -> None:
+        """Train for long, keeping each network."""
         settings = FinalSettings(
-            profile=self._profile,
+            profile=self.named.profile,
             epochs=self._final_epochs,
-            time_limit=clock.seconds_per_network(),
+            time_limit=clock.seconds_per_network(len(jobs)),
             device=self.config.evaluation.device,
             seed=self.config.seed,
         )
         final = FinalRound(settings, self.task, self.store, self.reference.run, self.workspace)
         listener = self._listener(clock)
+        _log.info("Final training of %d networks for %d epochs, since %s.", len(jobs), settings.epochs, reason)
         listener(Promoted(len(jobs), settings.epochs, reason))
-        executor = self._make_executor()
-        complete = False
-        try:
-            linear = executor.submit(linear_baseline, self.task)
-            for step in final.train(jobs, executor):
-                listener(Trained(step.architecture, step.outcome, step.phase))
-            baseline = linear.result()
-            complete = True
-        finally:
-            close_executor(executor, wait=complete)
-        return baseline
+        for step in final.train(jobs, workforce):
+            listener(Trained(step.architecture, step.outcome, step.phase))
 
-    @property
-    def _profile(self) -> Profile:
-        return training_profile(self.config.evaluation.profile)
+    def _linear(self, future: Future[BaselineScore]) -> BaselineScore:
+        try:
+            return future.result()
+        except (BrokenExecutor, CancelledError):  # its worker died, or was stopped for want of time
+            return linear_baseline(self.task)
 
     @property
     def _final_epochs(self) -> int:
-        return self.config.final_epochs or self._profile.final.epochs
+        return self.config.final_epochs or self.named.profile.final.epochs
 
     @property
     def _workers(self) -> int:
-        return usable_cores() if self.config.workers is None else self.config.workers
+        workers = usable_cores() if self.config.workers is None else self.config.workers
+        return min(workers, self.config.in_flight)
 
     def _clock(self) -> Clock:
-        config = self.config
-        size = FinalTrainingSize(config.finalists + 1, config.finalists, self._final_epochs, max(1, self._workers))
-        return Clock(self.reference.seconds, config.budget, size, self.task.fidelity.epochs)
+        config, fidelity = self.config, self.task.fidelity
+        images = len(self.task.split.train)
+        work = Workload(
+            workers=max(1, self._workers),
+            in_flight=config.in_flight,
+            networks=config.finalists + 1,
+            ratio=self._final_epochs * images / (fidelity.epochs * min(images, fidelity.samples or images)),
+        )
+        return Clock(self.around.started, self.reference.seconds, config.budget, work)
 
     def _ending(self, clock: Clock) -> Ending:
         return Ending(
@@ -215,17 +279,17 @@ class _Search:
             seconds=clock.seconds(),
         )
 
-    def _sampler(self, space: SearchSpace) -> Sampler:
-        return Sampler(space, self.task, self._profile.network)
-
-    def _make_executor(self) -> Executor:
-        return local_executor(self._workers)
+    def _sampler(self) -> Sampler:
+        return Sampler(self.named.space, self.task, self.named.profile.network)
 
     def _listener(self, clock: Clock) -> Listener:
         """Write down the time spent at every event, so that a killed search remembers it."""
 
         def listen(event: Event) -> None:
-            write_reference(self.workspace, replace(self.reference, seconds=clock.seconds()))
+            self._write_reference(clock)
             self.around.listener(event)
 
         return listen
+
+    def _write_reference(self, clock: Clock) -> None:
+        write_reference(self.workspace, replace(self.reference, seconds=clock.seconds()))

@@ -8,7 +8,7 @@ from nasgym.core.errors import ConfigurationError
 from nasgym.evaluation import EvaluationRequest, Outcome
 from nasgym.evaluation.recipes import Profile, training_profile
 from nasgym.evaluation.training import TrainingEstimator
-from nasgym.executors import Evaluations, local_executor
+from nasgym.executors import Evaluations, Workforce, local_executor
 from nasgym.networks.profiles import NAMED_ARCHITECTURES
 from nasgym.store import Store, StoredEvaluation
 from nasgym.tasks import ImageTask
@@ -59,14 +59,14 @@ def evaluate_repeatedly(
         task: on what; its fidelity and evaluation seed apply.
         store: keeps each outcome as soon as it is known.
         repeats: number of trainings.
-        workers: processes; 0 for the calling one.
+        workers: processes; 0 for the calling one, which also makes a single training.
         device: `auto`, `cpu` or `cuda`.
         listener: told the number of a repeat, from 0, and its outcome.
 
     Returns:
         What the store holds of each, in order of the seeds; outcomes over the task's budget are not kept.
     """
-    estimator = TrainingEstimator(network.profile, device=device)
+    estimator = TrainingEstimator(network.profile, device=device, threads=1)
     rows: dict[int, StoredEvaluation] = {}
 
     def keep(repeat: int, request: EvaluationRequest, outcome: Outcome) -> None:
@@ -75,15 +75,18 @@ def evaluate_repeatedly(
         rows[repeat] = StoredEvaluation.of(request, key, outcome)
         listener(repeat, outcome)
 
-    with Evaluations(estimator, lambda: local_executor(min(workers, repeats))) as evaluations:
+    with Workforce(lambda: local_executor(min(workers, repeats) if repeats > 1 else 0)) as workforce:
+        evaluations = Evaluations(estimator, workforce)
         for repeat in range(repeats):
             request = EvaluationRequest.of(network.architecture, task, repeat=repeat)
             known = store.get(request.key(estimator))
-            if known is None:
-                evaluations.start(repeat, request)
-            else:
+            if known is not None:
                 keep(repeat, request, known)
+                continue
+            evaluations.start(repeat, request)
+            for finished in evaluations.finished(timeout=0):
+                keep(*finished)
         while len(evaluations):
-            for repeat, request, outcome in evaluations.finished():
-                keep(repeat, request, outcome)
+            for finished in evaluations.finished():
+                keep(*finished)
     return [rows[repeat] for repeat in sorted(rows)]

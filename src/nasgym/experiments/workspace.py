@@ -66,27 +66,45 @@ class RunReference:
     seconds: float
 
 
+def refuse_search_in(out: Path | None) -> None:
+    """Do nothing, unless `out` holds a search already.
+
+    Raises:
+        ConfigurationError: it does.
+    """
+    if out is not None and (out / _RUN_FILE).exists():
+        raise ConfigurationError(f"{out} holds a search already; go on with it by --resume, or choose another --out.")
+
+
 def new_workspace(out: Path | None, name: str) -> Workspace:
     """Return the folder of a new search, made if need be: `out`, or the first free of `runs/NAME`, `runs/NAME-2`, …
 
     Raises:
-        ConfigurationError: `out` holds a search already, or cannot be made.
+        ConfigurationError: `out` holds a search already, or the folder cannot be made.
     """
-    if out is not None and (out / _RUN_FILE).exists():
-        raise ConfigurationError(f"{out} holds a search already; go on with it by --resume, or choose another --out.")
-    folder = _first_free(name) if out is None else out
+    refuse_search_in(out)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if out is None:
+            return Workspace(_first_free(name))
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"Cannot make the folder {folder}: {error.strerror}; choose another --out.") from error
-    return Workspace(folder)
+        raise ConfigurationError(
+            f"Cannot make the folder {error.filename}: {error.strerror}; choose another --out."
+        ) from error
+    return Workspace(out)
 
 
 def _first_free(name: str) -> Path:
+    """Make and return a folder that nobody has, also where several searches start at once."""
     base, number = _folder_name(name), 1
-    while (folder := RUNS / (base if number == 1 else f"{base}-{number}")).exists():
-        number += 1
-    return folder
+    while True:
+        folder = RUNS / (base if number == 1 else f"{base}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
 
 
 def _folder_name(name: str) -> str:
@@ -94,20 +112,27 @@ def _folder_name(name: str) -> str:
 
 
 def latest_workspace(source: str) -> Workspace:
-    """Return the newest folder under `runs` of a search on `source` that is not finished.
+    """Return the folder under `runs` in which a search on `source` was last at work: an unfinished one, if any.
 
     Raises:
         ConfigurationError: there is none.
     """
-    workspaces = [Workspace(path.parent) for path in RUNS.glob(f"*/{_RUN_FILE}")]
-    unfinished = [
-        workspace
-        for workspace in workspaces
-        if not workspace.result.exists() and read_reference(workspace).settings["data"]["source"] == source
-    ]
-    if not unfinished:
-        raise ConfigurationError(f"No unfinished search on {source!r} under {RUNS}/; name its folder with --out.")
-    return max(unfinished, key=lambda workspace: workspace.run.stat().st_mtime)
+    found = []
+    for path in RUNS.glob(f"*/{_RUN_FILE}"):
+        workspace = Workspace(path.parent)
+        if _source(workspace) == source:
+            found.append((not workspace.result.exists(), path.stat().st_mtime, workspace))
+    if not found:
+        raise ConfigurationError(f"No search on {source!r} under {RUNS}/ to resume; name its folder with --out.")
+    return max(found, key=lambda entry: entry[:2])[2]
+
+
+def _source(workspace: Workspace) -> str | None:
+    """Return what the search in `workspace` reads; `None` where `run.json` is damaged, which concerns no other one."""
+    try:
+        return str(read_reference(workspace).settings["data"]["source"])
+    except (ConfigurationError, KeyError, TypeError):
+        return None
 
 
 def read_reference(workspace: Workspace) -> RunReference:

@@ -31,6 +31,7 @@ from nasgym.networks.nodes import (
     Image,
     Node,
     Pooling,
+    Zero,
     Zeros,
 )
 from nasgym.networks.plan import Plan
@@ -38,8 +39,8 @@ from nasgym.networks.profiles import DenseHead, Unit
 
 Initialiser = Callable[[Tensor], object]
 
-EPSILONS = {Unit.RELU_CONV_NORM: 1e-3, Unit.RELU_CONV_NORM_EXCEPT_FIRST: 1e-5}
-"""What BatchNorm adds to the variance: Keras's number in the paper's profiles, torch's in ours."""
+EPSILONS = {unit: 1e-3 if unit is Unit.RELU_CONV_NORM else 1e-5 for unit in Unit}
+"""What BatchNorm adds to the variance: Keras's number in the paper's profiles, torch's elsewhere."""
 
 
 class ConvolutionUnit(nn.Module):
@@ -54,7 +55,7 @@ class ConvolutionUnit(nn.Module):
         symmetric = window.before == window.after
         self.zeros = None if symmetric else (window.before, window.after) * 2
         self.relu_first = planned.relu
-        self.relu_last = planned.unit is Unit.CONV_RELU
+        self.relu_last = planned.unit.ends_with_relu
         self.residual = residual
         self.conv = nn.Conv2d(
             planned.channels,
@@ -101,18 +102,51 @@ class SeparableUnit(nn.Module):
         return features + images if self.residual else features
 
 
+class InvertedResidual(nn.Module):
+    """An expanding, a depthwise and a projecting convolution, each a unit of its own.
+
+    Maps (N, C, H, W) to (N, C', H', W').
+    """
+
+    def __init__(self, planned: Convolutions, initialise: Initialiser) -> None:
+        super().__init__()
+        expand, depthwise, project = planned.steps
+        self.residual = planned.residual
+        self.expand = ConvolutionUnit(expand, initialise)
+        self.depthwise = ConvolutionUnit(depthwise, initialise)
+        self.project = ConvolutionUnit(project, initialise)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the block's output."""
+        features: Tensor = self.project(self.depthwise(self.expand(images)))
+        return features + images if self.residual else features
+
+
 class PoolingLayer(nn.Module):
-    """Maximum or average pooling."""
+    """Maximum or average pooling; what lies outside of the image does not enter."""
 
     def __init__(self, planned: Pooling) -> None:
         super().__init__()
-        self.kernel = planned.window.kernel
+        self.window = planned.window
         self.average = planned.average
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the pooled feature map."""
-        pool = functional.avg_pool2d if self.average else functional.max_pool2d
-        return pool(images, self.kernel)
+        window = self.window
+        overhangs = window.after > window.before
+        if self.average:
+            return functional.avg_pool2d(
+                images, window.kernel, window.stride, window.before, overhangs, count_include_pad=False
+            )
+        return functional.max_pool2d(images, window.kernel, window.stride, window.before, ceil_mode=overhangs)
+
+
+class Nothing(nn.Module):
+    """Zeros of the input's shape."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the zeros."""
+        return torch.zeros_like(images)
 
 
 class Merge(nn.Module):
@@ -134,6 +168,7 @@ class Classifier(nn.Module):
 
     def __init__(self, planned: Head, generator: torch.Generator) -> None:
         super().__init__()
+        self.norm = nn.BatchNorm2d(planned.features[0]) if planned.norm else nn.Identity()
         self.relu = planned.relu
         self.pools = planned.pools
         self.maxima = planned.maxima
@@ -144,7 +179,8 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the class scores."""
-        features = functional.relu(images) if self.relu else images
+        features = self.norm(images)
+        features = functional.relu(features) if self.relu else features
         features = self._pooled(features) if self.pools else features.flatten(1)
         for layer, dropout in zip(self.hidden, self.dropouts[:-1], strict=True):
             features = functional.relu(layer(functional.dropout(features, dropout, self.training)))
@@ -207,8 +243,12 @@ def _module(node: Node, initialise: Initialiser) -> nn.Module:
             return nn.Identity()
         case Convolutions(steps=(step,)):
             return ConvolutionUnit(step, initialise, residual=planned.residual)
-        case Convolutions():
+        case Convolutions(steps=(_, _)):
             return SeparableUnit(planned, initialise)
+        case Convolutions():
+            return InvertedResidual(planned, initialise)
+        case Zero():
+            return Nothing()
         case Pooling():
             return PoolingLayer(planned)
         case Addition() | Concatenation():

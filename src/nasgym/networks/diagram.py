@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from nasgym.architectures import Architecture, Augmentation, Header, Layer, Operation
+from nasgym.architectures import Architecture, Augmentation, Header, Layer, Operation, Skeleton
+from nasgym.architectures.skeletons import CELL_EDGES, CELL_NODES
 from nasgym.networks.nodes import Head, Shape
 from nasgym.networks.plan import Plan
 
@@ -24,6 +25,10 @@ class Kind(Enum):
     IDENTITY = auto()
     ADDITION = auto()
     CONCATENATION = auto()
+    ZERO = auto()
+    AVERAGE_SAME = auto()
+    INVERTED_RESIDUAL = auto()
+    NUMBER = auto()
 
 
 TITLES = {
@@ -35,6 +40,9 @@ TITLES = {
     Operation.IDENTITY: "identity",
     Operation.ADDITION: "add",
     Operation.CONCATENATION: "concat",
+    Operation.ZERO: "none",
+    Operation.AVERAGE_SAME: "avg pool",
+    Operation.INVERTED_RESIDUAL: "mb conv",
 }
 
 
@@ -84,7 +92,12 @@ class Diagram:
 
 
 def diagram(architecture: Architecture, plan: Plan | None = None) -> Diagram:
-    """Return the diagram of `architecture`; with its plan, also shapes, costs and the profile's own leaf merges."""
+    """Return the diagram of `architecture`; with its plan, also shapes, costs and the profile's own leaf merges.
+
+    Of a network of cells one cell is shown.
+    """
+    if architecture.skeleton is Skeleton.CELL201:
+        return _cell_diagram(architecture, plan)
     header = architecture.header
     boxes = [_image(plan)]
     edges: list[Edge] = []
@@ -107,6 +120,27 @@ def diagram(architecture: Architecture, plan: Plan | None = None) -> Diagram:
     )
 
 
+def _cell_diagram(architecture: Architecture, plan: Plan | None) -> Diagram:
+    """Return the diagram of one cell: its input, its layers, a sum where several lead to a node, its output."""
+    boxes = [Box("cell-input", Kind.END, "cell input")]
+    edges: list[Edge] = []
+    reached = [0]
+    for end in range(1, CELL_NODES):
+        arriving = []
+        for index, (layer, (_, to)) in enumerate(zip(architecture.layers, CELL_EDGES, strict=True), start=1):
+            if to == end:
+                edges.append((reached[layer.inputs[0]], len(boxes)))
+                arriving.append(len(boxes))
+                boxes.append(_layer(index, layer, None))
+        if len(arriving) > 1:
+            edges += [(source, len(boxes)) for source in arriving]
+            boxes.append(Box(f"sum-{end}", Kind.ADDITION, TITLES[Operation.ADDITION]))
+        reached.append(len(boxes) - 1)
+    edges.append((len(boxes) - 1, len(boxes)))
+    boxes.append(Box("cell-output", Kind.END, "cell output"))
+    return Diagram(tuple(boxes), tuple(edges), "one of 15 equal cells", _costs_caption(plan) if plan else "")
+
+
 def _image(plan: Plan | None) -> Box:
     if plan is None:
         return Box("image", Kind.END, "image")
@@ -115,8 +149,10 @@ def _image(plan: Plan | None) -> Box:
 
 
 def _layer(index: int, layer: Layer, shape: Shape | None) -> Box:
-    detail = f"{layer.kernel}×{layer.kernel}" if layer.kernel else ""
     kind = Kind[layer.operation.name]
+    if layer.operation is Operation.NUMBER:
+        return Box(f"layer-{index}", kind, str(layer.kernel), index=index)
+    detail = f"{layer.kernel}×{layer.kernel}" if layer.kernel else ""
     return Box(f"layer-{index}", kind, TITLES[layer.operation], detail, shape, layer.residual, index)
 
 

@@ -32,6 +32,10 @@ COLOURS = {
     Kind.IDENTITY: ("#eeeeee", "#6b6b6b"),
     Kind.ADDITION: ("#dcf3d5", "#347d22"),
     Kind.CONCATENATION: ("#f8dbea", "#a62c6f"),
+    Kind.ZERO: ("#ffffff", "#9aa1ab"),
+    Kind.AVERAGE_SAME: ("#fbf0bf", "#8a6d00"),
+    Kind.INVERTED_RESIDUAL: ("#d2f1ec", "#12796b"),
+    Kind.NUMBER: ("#eeeeee", "#6b6b6b"),
 }
 """Fill, and colour of frame and text."""
 

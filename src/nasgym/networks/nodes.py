@@ -78,7 +78,7 @@ class Convolution:
     @property
     def biases(self) -> int:
         """Biases left when BatchNorm is folded into the convolution."""
-        return self.shape[0]
+        return self.shape[0] if self.unit.has_norm or self.unit.has_bias else 0
 
     @property
     def flops(self) -> int:
@@ -92,8 +92,13 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Zero:
+    """Zeros of the input's shape."""
+
+
+@dataclass(frozen=True, slots=True)
 class Convolutions:
-    """One convolution, or the two of a depthwise-separable one.
+    """One convolution, the two of a depthwise-separable one, or the three of an inverted residual block.
 
     Attributes:
         steps: in order.
@@ -109,7 +114,8 @@ class Pooling:
     """Maximum or average over a window.
 
     Attributes:
-        window: stride equals kernel.
+        window: stride equals kernel and nothing is around the image, but in fixed skeletons; what lies outside of
+            the image does not enter an average.
         average: average, rather than maximum.
     """
 
@@ -144,7 +150,7 @@ class Concatenation:
     zeros: tuple[Zeros, ...]
 
 
-Computation = Image | Convolutions | Pooling | Identity | Addition | Concatenation
+Computation = Image | Convolutions | Pooling | Identity | Zero | Addition | Concatenation
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +236,7 @@ class Head:
         pools: whether each channel is averaged over the image; otherwise the map is flattened.
         layers: fully connected layers, the classifier last.
         maxima: whether, where it pools, the maxima of the channels follow their averages.
+        norm: whether a BatchNorm comes before everything else.
     """
 
     features: Shape
@@ -237,6 +244,12 @@ class Head:
     pools: bool
     layers: tuple[Dense, ...]
     maxima: bool = False
+    norm: bool = False
+
+    @property
+    def norm_parameters(self) -> int:
+        """Scale and shift of the BatchNorm, which has no convolution to be folded into."""
+        return 2 * self.features[0] if self.norm else 0
 
     @property
     def n_features(self) -> int:
@@ -246,7 +259,7 @@ class Head:
     @property
     def parameters(self) -> int:
         """Trainable parameters."""
-        return sum(layer.parameters for layer in self.layers)
+        return sum(layer.parameters for layer in self.layers) + self.norm_parameters
 
     @property
     def flops(self) -> int:

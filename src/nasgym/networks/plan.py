@@ -14,6 +14,7 @@ from nasgym.networks.memory import peak_elements, schedule
 from nasgym.networks.nodes import Convolution, Dense, Head, Node
 from nasgym.networks.profiles import NetworkProfile
 from nasgym.networks.rules import first_node, head, in_force, layer_node, leaf_merges
+from nasgym.networks.skeletons import CELL_LAYER_NODES, fixed_network
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,16 @@ class Plan:
 
     @property
     def layers(self) -> tuple[Node, ...]:
-        """The nodes of the architecture's own layers, in index order."""
+        """The nodes of the architecture's own layers, in index order; of a cell, those of its first copy."""
+        if self.architecture.skeleton is Skeleton.CELL201:
+            return tuple(self.nodes[number] for number in CELL_LAYER_NODES)
         return self.nodes[1 : len(self.architecture) + 1]
 
     @property
     def leaf_merges(self) -> tuple[Node, ...]:
-        """The concatenations that join the leaves; none where there is one leaf."""
+        """The concatenations that join the leaves; none where there is one leaf, as in a fixed skeleton."""
+        if self.architecture.skeleton is not Skeleton.LAYERED:
+            return ()
         return self.nodes[len(self.architecture) + 1 :]
 
     @property
@@ -54,7 +59,7 @@ class Plan:
     @cached_property
     def parameters(self) -> int:
         """Trainable parameters, head included."""
-        return sum(part.parameters for part in self._parts)
+        return sum(part.parameters for part in self._parts) + self.head.norm_parameters
 
     @cached_property
     def flops(self) -> int:
@@ -66,8 +71,11 @@ class Plan:
         """Edges / nodes (BlockQNN, SPEC §4); 0 for the empty architecture.
 
         Nodes are the layers and the input; edges the inputs of the layers, a residual counting as one more, and
-        those of the final concatenation, one for each leaf where there are several.
+        those of the final concatenation, one for each leaf where there are several. In a fixed skeleton the nodes
+        are those of the whole network.
         """
+        if self.architecture.skeleton is not Skeleton.LAYERED:
+            return sum(len(node.inputs) for node in self.nodes[1:]) / len(self.nodes)
         edges = sum(len(layer.inputs) + layer.residual for layer in self.architecture.layers)
         leaves = len(self.architecture.leaves)
         return (edges + (leaves if leaves > 1 else 0)) / (len(self.architecture) + 1)
@@ -109,7 +117,7 @@ class Plan:
 
     @cached_property
     def _biases(self) -> int:
-        return sum(part.biases for part in self._parts)
+        return sum(part.biases for part in self._parts) + self.head.norm_parameters
 
     @cached_property
     def _parts(self) -> tuple[Convolution | Dense, ...]:
@@ -126,6 +134,7 @@ class Trunk:
         header: of the architecture.
         layers: in place so far.
         nodes: image or stem, and one node for each layer.
+        skeleton: of the architecture; a fixed one is complete from the start and grows no more.
     """
 
     profile: NetworkProfile
@@ -133,6 +142,19 @@ class Trunk:
     header: Header | None
     layers: tuple[Layer, ...]
     nodes: tuple[Node, ...]
+    skeleton: Skeleton = Skeleton.LAYERED
+
+    @classmethod
+    def whole(
+        cls, architecture: Architecture, input_shape: tuple[int, int, int], profile: NetworkProfile
+    ) -> "Trunk":
+        """Return the trunk of a network with a fixed skeleton.
+
+        Raises:
+            PlanError: the image is empty, or networks of this skeleton are not built.
+        """
+        nodes, _ = fixed_network(architecture, input_shape, n_classes=1)
+        return cls(profile, input_shape, None, architecture.layers, nodes, architecture.skeleton)
 
     @classmethod
     def start(cls, input_shape: tuple[int, int, int], profile: NetworkProfile, header: Header | None = None) -> "Trunk":
@@ -166,6 +188,9 @@ class Trunk:
         Raises:
             PlanError: fewer than one class.
         """
+        if self.skeleton is not Skeleton.LAYERED:
+            architecture = Architecture(self.layers, skeleton=self.skeleton)
+            return plan(architecture, self.input_shape, n_classes, self.profile)
         return _finish(Architecture(self.layers, self.header), self.nodes, self.input_shape, n_classes, self.profile)
 
 
@@ -178,7 +203,8 @@ def plan(
 
     Raises:
         PlanError: a feature map would shrink below one pixel, a residual joins different shapes, the image or
-            the number of classes is below 1, or a fixed skeleton; names the layer, the sizes and the remedy.
+            the number of classes is below 1, or the skeleton is not built; names the layer, the sizes and the
+            remedy.
 
     >>> from nasgym.architectures import parse_architecture
     >>> from nasgym.networks.profiles import PAPER
@@ -186,11 +212,7 @@ def plan(
     (32, 15, 15)
     """
     if architecture.skeleton is not Skeleton.LAYERED:
-        raise PlanError(
-            f"Networks of skeleton {architecture.skeleton.token!r} are looked up in their table and not planned; "
-            "evaluate them with a table estimator.",
-            layer=0,
-        )
+        return Plan(architecture, profile, input_shape, n_classes, *fixed_network(architecture, input_shape, n_classes))
     nodes = [first_node(input_shape, profile, architecture.header)]
     rules = in_force(profile, architecture.header)
     for layer in architecture.layers:

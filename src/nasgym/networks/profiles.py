@@ -37,16 +37,25 @@ class Unit(Enum):
     """The same, without the ReLU on the input image, and one before the head."""
     CONV_RELU = "conv-relu"
     """No normalisation: the VGG-like human baseline."""
+    CONV_NORM_RELU = "conv-norm-relu"
+    """Post-activation: fixed skeletons only, as the two below."""
+    CONV_NORM = "conv-norm"
+    CONV = "conv"
 
     @property
     def has_norm(self) -> bool:
         """Whether a BatchNorm follows the convolution."""
-        return self is not Unit.CONV_RELU
+        return self not in (Unit.CONV_RELU, Unit.CONV)
+
+    @property
+    def ends_with_relu(self) -> bool:
+        """Whether a ReLU comes last."""
+        return self in (Unit.CONV_RELU, Unit.CONV_NORM_RELU)
 
     @property
     def has_bias(self) -> bool:
         """Whether the convolution has a bias; the paper's has one (Keras), though a BatchNorm follows."""
-        return self is not Unit.RELU_CONV_NORM_EXCEPT_FIRST
+        return self in (Unit.RELU_CONV_NORM, Unit.CONV_RELU)
 
 
 @dataclass(frozen=True, slots=True)

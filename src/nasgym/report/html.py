@@ -1,8 +1,6 @@
 """The HTML page of a search: one file, nothing fetched from anywhere."""
 
-import os
 import shlex
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nasgym.core.errors import ReportError
+from nasgym.core.files import write_atomically
 from nasgym.evaluation.outcome import FailureKind, Outcome
 from nasgym.report import figures, formatting
 from nasgym.report.drawings import Drawing, draw_network
@@ -120,14 +119,7 @@ def write(report: SearchReport, path: Path) -> None:
     """
     text = render(report)
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise ReportError(
             f"The report cannot be written to {path}: {error.strerror or error}. "

@@ -1,5 +1,6 @@
 """A database connection as a store needs it: transactions, forks, and errors that name the file and the remedy."""
 
+import math
 import os
 import sqlite3
 import time
@@ -17,6 +18,9 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for another one that holds the database."""
 
 RETRY_SECONDS = 0.02
+
+FLUSH_SECONDS = 0.05
+"""Commits that follow a flush within this time are left to the next flush, which covers them."""
 
 _WRITES = "nasgym_writes"
 _REFUSALS = (SQLAlchemyError, OverflowError, UnicodeEncodeError)
@@ -38,9 +42,10 @@ _REMEDIES = (
 class Database:
     """Transactions on one database. Threads may share it; every process opens its own.
 
-    SQLite commits are synchronous (`FULL`) in WAL mode: what is committed survives the death of the process and, on a
-    disk that obeys flushes, a power cut. Before a fork idle connections are closed, since SQLite
-    forbids that a child inherits one.
+    SQLite keeps a write-ahead log: what is committed survives the death of the process at any moment. A power cut is
+    survived by what is flushed: a commit flushes itself and all before it unless this process flushed less than
+    `FLUSH_SECONDS` ago, so only the end of a burst can be lost, and nothing is damaged. Before a fork idle connections
+    are closed, since SQLite forbids that a child inherits one.
 
     Args:
         url: of the database.
@@ -50,6 +55,7 @@ class Database:
     def __init__(self, url: URL, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.name = url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
         self._busy_seconds = busy_seconds
+        self._flushed_at = -math.inf
         self._engine = self._create(url)
         if hasattr(os, "register_at_fork"):
             reference = weakref.ref(self)
@@ -80,9 +86,14 @@ class Database:
         Raises:
             StoreError: whatever the database objects to; nothing was written.
         """
+        now = time.monotonic()
+        flush = now - self._flushed_at >= FLUSH_SECONDS
+        options = {_WRITES: "FULL" if flush else "NORMAL"}
         try:
-            with self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+            with self._engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
+            if flush:
+                self._flushed_at = now
         except _REFUSALS as error:
             raise self._explained(error) from error
 
@@ -151,11 +162,12 @@ def _prepare(connection: sqlite3.Connection, record: Any) -> None:
     """Leave transactions to `_begin`, and set what SQLite forgets between connections."""
     del record
     connection.isolation_level = None
-    for setting in ("synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {setting}")
+    connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _begin(connection: Connection) -> None:
     """Take the write lock first, where there is going to be writing: then waiting for it cannot fail half-way."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    synchronous = connection.get_execution_options().get(_WRITES)
+    if synchronous is not None:
+        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+    connection.exec_driver_sql("BEGIN" if synchronous is None else "BEGIN IMMEDIATE")

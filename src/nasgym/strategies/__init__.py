@@ -1,25 +1,29 @@
 """Strategies: propose architectures, hear how good they were."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 from nasgym.core.errors import ConfigurationError, nearest
 from nasgym.strategies.evolution import EvolutionSettings, RegularisedEvolution
 from nasgym.strategies.random_search import RandomSearch
 from nasgym.strategies.strategy import Sampler, Strategy
 
-STRATEGIES = ("evolution", "random")
+STRATEGIES: Mapping[str, Callable[[Sampler, int], Strategy]] = MappingProxyType(
+    {"evolution": RegularisedEvolution, "random": RandomSearch}
+)
+"""The strategies by name; each is made from a sampler and a seed."""
 
 
-def make_strategy(name: str, sampler: Sampler, seed: int) -> Strategy:
-    """Return the strategy called `name`.
+def strategy_named(name: str) -> Callable[[Sampler, int], Strategy]:
+    """Return what makes the strategy called `name`.
 
     Raises:
         ConfigurationError: there is no such strategy.
     """
-    match name:
-        case "evolution":
-            return RegularisedEvolution(sampler, seed)
-        case "random":
-            return RandomSearch(sampler, seed)
-    raise ConfigurationError(f"Unknown strategy {name!r} (known: {', '.join(STRATEGIES)}).{nearest(name, STRATEGIES)}")
+    if name not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        raise ConfigurationError(f"Unknown strategy {name!r} (known: {known}).{nearest(name, STRATEGIES)}")
+    return STRATEGIES[name]
 
 
 __all__ = [
@@ -29,5 +33,5 @@ __all__ = [
     "RegularisedEvolution",
     "Sampler",
     "Strategy",
-    "make_strategy",
+    "strategy_named",
 ]

@@ -69,11 +69,11 @@ def check_purity(space: SearchSpace) -> None:
         hash(draft)
         assert space.apply(draft, action) == space.apply(draft, action), f"apply({draft}, {action}) gave two answers"
         mask, rows, observation = space.legal(draft), space.rows(draft), space.observe(draft)
-        kept = mask.copy(), rows.copy(), observation.copy()
+        before = [array.tobytes() for array in (mask, rows, observation)]
         mask[...], rows[...], observation[...] = ~mask, 1, 1
-        again = space.legal(draft), space.rows(draft), space.observe(draft)
-        for name, first, second in zip(("legal", "rows", "observe"), kept, again, strict=True):
-            assert first.tobytes() == second.tobytes(), f"{name}() gave two answers; is the array its own? {draft}"
+        after = [array.tobytes() for array in (space.legal(draft), space.rows(draft), space.observe(draft))]
+        for name, first, second in zip(("legal", "rows", "observe"), before, after, strict=True):
+            assert first == second, f"{name}() gave two answers; is the array its own? {draft}"
 
 
 def check_legality(space: SearchSpace) -> None:

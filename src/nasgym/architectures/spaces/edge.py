@@ -44,6 +44,7 @@ class HeaderSpace(LayeredSpace):
         self._header_starts = tuple(sum(sizes[:place]) for place in range(len(sizes)))
         self.n_rows += len(definition.header)
         self.observation_length += self._header_length
+        self.observation_groups = (*sizes, *self.observation_groups)
         self._header_masks = tuple(
             np.array([action in choice.variants() for action in self.actions]) for choice in definition.header
         )

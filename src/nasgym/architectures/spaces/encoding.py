@@ -27,21 +27,18 @@ class RowEncoding:
         self.sizes = sizes
         self.width = sum(sizes)
         self.length = n_rows * self.width
-        self._starts = tuple(sum(sizes[:group]) for group in range(len(sizes)))
-        self._empty = np.zeros((n_rows, self.width), dtype=np.float32)
-        self._empty[:, self._starts] = 1.0
+        starts = np.cumsum((0, *sizes[:-1]))
+        self._places = self.width * np.arange(n_rows)[:, np.newaxis] + starts
+        self._empty = np.zeros(self.length, dtype=np.float32)
+        self._empty[self._places] = 1.0
 
     def encode(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """Return `rows` after as many empty rows as there is room for, flat, shape `(length,)`, values 0 and 1."""
-        flat = self._empty.flatten()
-        first = (self.n_rows - len(rows)) * self.width
-        flat[first:] = 0.0
-        ones = [
-            position + start + value
-            for position, row in zip(range(first, self.length, self.width), rows, strict=True)
-            for start, value in zip(self._starts, row[1:], strict=False)
-        ]
-        flat[ones] = 1.0
+        flat = self._empty.copy()
+        if rows:
+            first = self.n_rows - len(rows)
+            flat[first * self.width :] = 0.0
+            flat[np.array(rows)[:, 1 : len(self.sizes) + 1] + self._places[first:]] = 1.0
         return flat
 
 

@@ -48,7 +48,8 @@ class FixedSpace(SearchSpace):
         self.actions = tuple(AddLayer(operation, kernel) for operation, kernel in order)
         self.max_layers = self.default_max_steps = len(self.slots)
         self.n_rows = self.max_layers + 1
-        self.observation_length = self.max_layers * (1 + len(self.actions))
+        self.observation_groups = (1 + len(self.actions),) * self.max_layers
+        self.observation_length = sum(self.observation_groups)
         self._ids = {choice: number for number, choice in enumerate(order)}
         self._legal = np.array([[choice in slot.choices for choice in order] for slot in self.slots])
 

@@ -26,6 +26,7 @@ class LayeredSpace(SearchSpace):
         self.actions = actions
         self.n_rows = encoding.n_rows
         self.observation_length = encoding.length
+        self.observation_groups = encoding.sizes * encoding.n_rows
         self.default_max_steps = max_steps
         self.definition = definition
         self._encoding = encoding

@@ -52,6 +52,7 @@ class SearchSpace(ABC):
         actions: the actions by id.
         n_rows: rows of the NSC array and of the observation (d, and the header's rows where there is one).
         observation_length: length of the flat observation.
+        observation_groups: lengths of the one-hot groups that the observation consists of, in order.
         default_max_steps: τ unless the user says otherwise.
     """
 
@@ -61,6 +62,7 @@ class SearchSpace(ABC):
     actions: tuple[Action, ...]
     n_rows: int
     observation_length: int
+    observation_groups: tuple[int, ...]
     default_max_steps: int
 
     def start(self) -> Draft:

@@ -113,6 +113,11 @@ class Table:
             )
         return load_space(space) if space in BUILT_IN else space_from_text(space, source=f"{self.path} (space)")
 
+    @property
+    def layout_arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The networks as arrays (see `Layout.encode`): `words`, and `inputs` and `headers` where there are any."""
+        return {name: self._arrays[name] for name in ("words", "inputs", "headers") if name in self._arrays}
+
     def architecture(self, row: int) -> Architecture:
         """Return the network of a row."""
         return self.layout.decode(self._arrays, row)
@@ -138,7 +143,7 @@ class Table:
         Raises:
             TableError: these networks have no code.
         """
-        parts = [self._arrays[name] for name in ("headers", "words") if name in self._arrays]
+        parts = [self._arrays[name] for name in ("headers", "words") if name in self.layout_arrays]
         return CodeIndex(self.layout, np.concatenate(parts, axis=1))
 
     def outcome(self, task: int, repeat: int, row: int) -> Outcome:

@@ -1,0 +1,74 @@
+"""Infos of many environments at once: a dictionary whose dear values are computed when somebody asks for them."""
+
+from collections.abc import Callable, ItemsView, Iterator, ValuesView
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+class Deferred:
+    """A value that is not computed yet."""
+
+    __slots__ = ("compute",)
+
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self.compute = compute
+
+
+class Infos(dict[str, Any]):
+    """A dictionary like any other, but that `Deferred` values are computed, and kept, when they are first read.
+
+    Texts of thousands of architectures take longer than the step that made them, and hardly anybody reads them. What
+    a deferred value needs is put aside when it is made: later steps do not change it. Copies and pickles are plain
+    dictionaries with every value computed.
+    """
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        if isinstance(value, Deferred):
+            value = value.compute()
+            self[key] = value
+        return value
+
+    def __iter__(self) -> Iterator[str]:  # `dict(infos)` reads the values of a subclass that has its own iterator
+        return super().__iter__()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of `key`, or `default` where there is none."""
+        return self[key] if key in self else default
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove `key` and return its value, or `default` where there is none."""
+        if key in self:
+            value = self[key]
+            del self[key]
+            return value
+        return super().pop(key, *default)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the keys and values."""
+        return self.copy().items()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the values."""
+        return self.copy().values()
+
+    def copy(self) -> dict[str, Any]:
+        """Return a plain dictionary with every value computed."""
+        return {key: self[key] for key in super().__iter__()}
+
+    def __eq__(self, other: object) -> bool:
+        return self.copy() == other
+
+    __hash__ = None  # type: ignore[assignment]  # as every dictionary
+
+    def __repr__(self) -> str:
+        return repr(self.copy())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (dict, (self.copy(),))
+
+    def add(self, key: str, which: Callable[[], NDArray[Any]], value: Callable[[], Any]) -> None:
+        """Add a deferred value, and under `_key` which environments have it, as Gymnasium's vector environments do."""
+        self[key] = Deferred(value)
+        self[f"_{key}"] = Deferred(which)

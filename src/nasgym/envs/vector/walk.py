@@ -1,0 +1,154 @@
+"""Many architectures under construction side by side, as arrays: what every kind of space has in common."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasgym.architectures import Architecture, Layer, Operation
+from nasgym.architectures.operations import HEADER_OPERATIONS
+from nasgym.architectures.spaces.space import Draft, SearchSpace
+from nasgym.core.errors import ArchitectureError
+from nasgym.envs.positions import Stop
+from nasgym.envs.vector.rows import Flags, Layout, Numbers, RowBuffer
+
+STOPS = (None, *Stop)
+"""What a stop code stands for; 0 while an episode goes on."""
+ILLEGAL, TERMINAL, FULL, MAX_STEPS, INVALID = (STOPS.index(stop) for stop in Stop)
+
+_NOT_LAYERS = frozenset({0, Operation.TERMINAL, Operation.SKELETON, *HEADER_OPERATIONS})
+
+
+class Snapshot:
+    """The architectures of one moment, kept whatever the walk does next.
+
+    Args:
+        space: what they are architectures of.
+        layout: of the row codes.
+        window: row codes, shape `(n, R)`.
+        pointers: shape `(n, 2)`.
+    """
+
+    def __init__(self, space: SearchSpace, layout: Layout, window: NDArray[np.int16], pointers: Numbers) -> None:
+        self._space = space
+        self._layout = layout
+        self.window = window
+        self.pointers = pointers
+
+    def nsc(self, which: Numbers | slice = slice(None)) -> Numbers:
+        """Return the rows of some of the architectures, shape `(m, R, 5)`, empty rows first."""
+        rows: Numbers = self._layout.nsc[self.window[which]]
+        layers = ~np.isin(rows[..., 1], [0, *HEADER_OPERATIONS, Operation.SKELETON])
+        rows[..., 0] = np.where(layers, layers.cumsum(axis=1), 0)
+        return rows
+
+    def draft(self, number: int) -> Draft:
+        """Return architecture `number` as a draft that goes on."""
+        first, second = self.pointers[number].tolist()
+        rows = [row for row in self.nsc(np.array([number]))[0].tolist() if row[1]]
+        settings = tuple(kernel for _, code, kernel, *_ in rows if code in HEADER_OPERATIONS)
+        return Draft(tuple(_layer(row) for row in rows if row[1] not in _NOT_LAYERS), settings, (first, second))
+
+    def architecture(self, number: int) -> Architecture:
+        """Return architecture `number`.
+
+        Raises:
+            ArchitectureError: its header, or a skeleton, is not complete.
+        """
+        architecture = self._space.architecture(self.draft(number))
+        if architecture is None:
+            raise ArchitectureError(f"Architecture {number} is not complete: choices that every network needs are missing.")
+        return architecture
+
+
+def _layer(row: list[int]) -> Layer:
+    index, code, kernel, first, second = row
+    operation = Operation(code)
+    residual = operation.arity == 1 and second == index
+    return Layer(operation, kernel, (first, second)[: operation.arity], residual)
+
+
+class Walk(ABC):
+    """`n` drafts of one space, each on the image shape of its task.
+
+    Attributes:
+        n: drafts.
+        space: their space.
+        layout: how their rows are observed.
+        shifts: whether each action shifts a pointer, shape `(n_actions,)`.
+    """
+
+    shifts: Flags
+
+    def __init__(self, n: int, space: SearchSpace, layout: Layout, at_once: int = 1) -> None:
+        self.n = n
+        self.space = space
+        self.layout = layout
+        self._rows = RowBuffer(n, space.n_rows, at_once)
+
+    @abstractmethod
+    def start(self, which: Flags | None, shapes: Numbers) -> None:
+        """Begin anew with the empty draft, in all places or where `which` says so.
+
+        Args:
+            which: shape `(n,)`; all if `None`.
+            shapes: number of the image shape of every place, as `shape_number` gave it, shape `(n,)`.
+        """
+
+    @abstractmethod
+    def shape_number(self, input_shape: tuple[int, int, int]) -> int:
+        """Return the number by which `start` knows images of this height, width and channels."""
+
+    @abstractmethod
+    def act(self, actions: Numbers) -> NDArray[np.int8]:
+        """Take one action in every place; return the stop codes, without `MAX_STEPS`, as an array of the caller's own.
+
+        Drafts that have stopped stay as they are.
+        """
+
+    @property
+    @abstractmethod
+    def answerable(self) -> Flags:
+        """Where the last action led to a network that can be evaluated: not after header choices, shape `(n,)`."""
+
+    @property
+    @abstractmethod
+    def pointers(self) -> Numbers:
+        """Offsets of the two pointers, shape `(n, 2)`, an array of the caller's own."""
+
+    @abstractmethod
+    def mask(self) -> NDArray[np.int8]:
+        """Return 1 for the legal actions that lead to a network that exists, shape `(n, n_actions)`; an own array."""
+
+    @abstractmethod
+    def finishing(self) -> Flags:
+        """Return which actions end an episode by themselves if they are taken now, shape `(n, n_actions)`."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> Numbers:
+        """Number of rows in place, shape `(n,)`."""
+
+    @property
+    @abstractmethod
+    def chosen(self) -> Numbers:
+        """Number of slots chosen (header choices, places of a skeleton), shape `(n,)`."""
+
+    @abstractmethod
+    def may_exceed(self, input_shape: tuple[int, int, int], n_classes: int) -> bool:
+        """Return whether some network of the space might have more parameters than its profile builds."""
+
+    def window(self) -> NDArray[np.int16]:
+        """Return the row codes, shape `(n, R)`, empty rows first; an array of the caller's own."""
+        return self._rows.window(self.counts)
+
+    def slots(self) -> NDArray[np.int16]:
+        """Return the row codes of the slots, shape `(n, n_slots)`, rubbish beyond those chosen."""
+        first = self.layout.first_slot
+        return np.stack([self._rows.row(first + place) for place in range(len(self.layout.slots))], axis=1)
+
+    def snapshot(self) -> Snapshot:
+        """Return the architectures as they are now."""
+        return Snapshot(self.space, self.layout, self.window(), self.pointers)
+
+
