@@ -13,7 +13,7 @@ setup: $(VENV)/.ready  ## Make .venv with the package and everything the tests n
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,sb3,hf]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,hf,sb3,tfrecord]'
 	@touch $@
 
 demo: setup  ## Search for a network on real images: about three minutes on two cores

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from nasgym.core.files import write_atomically
 from nasgym.data.decoding import PARTS, Arranged, Staging
-from nasgym.data.disk import write_atomically, writing_to
+from nasgym.data.disk import writing_to
 
 FORMAT = 2
 """Part of every key: raise it whenever decoding or the layout changes."""
@@ -74,6 +75,7 @@ def remembered(cache: Path, signature: str, compute: Callable[[], str]) -> str:
         return text
     value = compute()
     with writing_to(cache):
+        note.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(note, value.encode())
     return value
 

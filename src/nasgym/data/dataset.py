@@ -1,5 +1,6 @@
 """An image data set: decoded once, mapped into memory by every process that opens it."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from nasgym.data.files import FileSource
 from nasgym.data.labelling import LabelsFile
 from nasgym.data.records import Dropped, Source
 from nasgym.data.sources import open_source
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,10 @@ def load_dataset(
         else opened.fingerprint()
     )
     place = folder / cache.cache_key(content, size, labels_file.content if labels_file else b"")
-    if not cache.is_intact(place):
+    if cache.is_intact(place):
+        _log.info("%s: decoded before, in %s.", opened.name, place)
+    else:
+        _log.info("%s: decoding to %d pixels, into %s.", opened.name, size, place)
         _decode(opened, place, size, labels_file, progress or (lambda _: None))
     dataset = ImageDataset(opened.name, place)
     serious = [problem for problem in dataset.problems if not problem.harmless]

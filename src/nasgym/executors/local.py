@@ -34,12 +34,12 @@ class _Pool(ProcessPoolExecutor):
             return super().submit(fn, *args, **kwargs)
 
 
-def local_executor(workers: int, *, threads: int = 1) -> Executor:
-    """Return an executor with `workers` processes of `threads` threads each; 0 workers: the calling process."""
+def local_executor(workers: int) -> Executor:
+    """Return an executor with `workers` processes; 0 workers: the calling process."""
     if workers == 0:
         return InProcessExecutor()
     context = multiprocessing.get_context("spawn")
-    return _Pool(workers, mp_context=context, initializer=_start_worker, initargs=(threads,))
+    return _Pool(workers, mp_context=context, initializer=_start_worker)
 
 
 def close_executor(executor: Executor, *, wait: bool) -> None:
@@ -69,13 +69,10 @@ def _interrupt_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker(threads: int) -> None:
-    """Ignore Ctrl-C; die with the parent; limit the threads."""
+def _start_worker() -> None:
+    """Ignore Ctrl-C, and die with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def _die_with_parent() -> None:

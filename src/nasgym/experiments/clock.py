@@ -11,7 +11,7 @@ FINAL_SHARE = 0.5
 """At most this part of the budget is set aside for final training."""
 SAFETY = 1.15
 """Trainings take a little longer than their epochs suggest: images to load, augmentation."""
-CLOSING_SECONDS, CLOSING_SHARE = 4.0, 0.02
+CLOSING_SECONDS, CLOSING_SHARE = 5.0, 0.03
 """Set aside for testing the chosen network and for the report: seconds, and a part of the budget."""
 GRACE = 0.2
 """This part of the time for final training may go into evaluations that the end of the search finds at work."""
@@ -77,12 +77,9 @@ class Clock:
             return None
         return max(0.0, self._budget - (1 - GRACE) * self._final_seconds(completed) - self.seconds())
 
-    def seconds_per_network(self, networks: int) -> float | None:
-        """Return the time limit of each of so many final trainings in what is left; `None` without a budget."""
-        if self._budget is None:
-            return None
-        left = self._budget - self._closing - self.seconds()
-        return max(1.0, left / SAFETY / self._work.rounds(networks))
+    def end_of_training(self) -> float | None:
+        """Return the reading of `time.monotonic` by which final training has to end; `None` without a budget."""
+        return None if self._budget is None else self._start + self._budget - self._closing
 
     @property
     def _closing(self) -> float:

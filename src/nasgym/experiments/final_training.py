@@ -1,6 +1,7 @@
 """Final training of a few networks on an executor, each kept as soon as it is done."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from nasgym.architectures import Architecture, architecture_id
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
 from nasgym.evaluation.recipes import Profile
 from nasgym.executors import Calls, Lost, Workforce, lost_worker
+from nasgym.experiments.clock import SAFETY
 from nasgym.experiments.workspace import Workspace
 from nasgym.store import Step, Store
 from nasgym.tasks import Fidelity, ImageTask
@@ -28,21 +30,28 @@ class FinalSettings:
     Attributes:
         profile: its final recipe is followed.
         epochs: of each training.
-        time_limit: seconds for each training, which then plans fewer epochs; `None` for no limit.
+        end: reading of `time.monotonic` by which all trainings have to end, so that they plan fewer epochs if need be;
+            `None` for no limit.
         device: `auto`, `cpu` or `cuda`.
         seed: of the trainings.
     """
 
     profile: Profile
     epochs: int
-    time_limit: float | None
+    end: float | None
     device: str
     seed: int
 
     def estimator(self, run: str) -> str:
         """Return the fingerprint under which outcomes are kept; those of limited time are of one run only."""
-        limit = "" if self.time_limit is None else f":limit={self.time_limit:.1f}:{run}"
-        return f"final:{self.profile.name}:{self.profile.final_fingerprint}{limit}"
+        limited = "" if self.end is None else f":{run}"
+        return f"final:{self.profile.name}:{self.profile.final_fingerprint}{limited}"
+
+    def time_limit(self, rounds: int) -> float | None:
+        """Return the seconds for a training that starts now and is the first of so many that a worker has to do."""
+        if self.end is None:
+            return None
+        return max(1.0, (self.end - time.monotonic()) / (SAFETY * rounds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +62,13 @@ class FinalJob:
         phase: `FINALISTS` or `RANDOM`.
         number: of the step in the phase: for a finalist, that of its step in the search.
         architecture: what to train.
+        rounds: trainings that its worker has to do from this one on.
     """
 
     phase: str
     number: int
     architecture: Architecture
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class FinalRound:
                 yield step
             else:
                 path.parent.mkdir(exist_ok=True)
-                calls.start(job, self.settings, self.task, job.architecture, path)
+                calls.start(job, self.settings, self.task, job, path)
             yield from self._finished(calls, timeout=0)
         while len(calls):
             yield from self._finished(calls)
@@ -126,16 +137,17 @@ class FinalRound:
         return self.store.record_step(self.run, job.number, request, key, outcome, from_store=False, phase=job.phase)
 
 
-def train_and_save(settings: FinalSettings, task: ImageTask, architecture: Architecture, path: Path) -> Outcome:
-    """Train `architecture` in this process and write its weights to `path`; return its validation accuracy."""
+def train_and_save(settings: FinalSettings, task: ImageTask, job: FinalJob, path: Path) -> Outcome:
+    """Train the network of `job` in this process and write its weights to `path`; return its validation accuracy."""
     from nasgym.evaluation.checkpoints import save_checkpoint
     from nasgym.evaluation.final import FinalTraining, train_final
     from nasgym.evaluation.fitting import TrainingFailedError
     from nasgym.evaluation.training import is_out_of_memory
 
-    how = FinalTraining(epochs=settings.epochs, time_limit=settings.time_limit, device=settings.device, threads=1)
+    limit = settings.time_limit(job.rounds)
+    how = FinalTraining(epochs=settings.epochs, time_limit=limit, device=settings.device, threads=1)
     try:
-        trained = train_final(task, architecture, settings.profile, settings.seed, how=how)
+        trained = train_final(task, job.architecture, settings.profile, settings.seed, how=how)
     except TrainingFailedError as error:
         return Failed(error.kind, str(error))
     except (RuntimeError, MemoryError) as error:

@@ -224,14 +224,17 @@ class _Search:
         best = sorted(completed, key=lambda step: -accuracy_of(step.outcome))[: self.config.finalists]
         jobs = [FinalJob(FINALISTS, step.number, parse_architecture(step.architecture)) for step in best]
         random = self._sampler().draw(stream(self.config.seed, "random-baseline"))
-        return jobs if random is None else [*jobs, FinalJob(RANDOM, 0, random)]
+        if random is not None:
+            jobs.append(FinalJob(RANDOM, 0, random))
+        workers = max(1, self._workers)
+        return [replace(job, rounds=-(-(len(jobs) - place) // workers)) for place, job in enumerate(jobs)]
 
     def _final_training(self, jobs: list[FinalJob], workforce: Workforce, clock: Clock, reason: str) -> None:
         """Train for long, keeping each network."""
         settings = FinalSettings(
             profile=self.named.profile,
             epochs=self._final_epochs,
-            time_limit=clock.seconds_per_network(len(jobs)),
+            end=clock.end_of_training(),
             device=self.config.evaluation.device,
             seed=self.config.seed,
         )

@@ -1,17 +1,21 @@
 """One network on one data set, trained as often as asked for."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nasgym.architectures import Architecture, parse_architecture
-from nasgym.core.errors import ConfigurationError
+from nasgym.core.errors import ArchitectureError, ConfigurationError
 from nasgym.evaluation import EvaluationRequest, Outcome
+from nasgym.evaluation.feasibility import Feasibility
 from nasgym.evaluation.recipes import Profile, training_profile
 from nasgym.evaluation.training import TrainingEstimator
 from nasgym.executors import Evaluations, Workforce, local_executor
 from nasgym.networks.profiles import NAMED_ARCHITECTURES
 from nasgym.store import Store, StoredEvaluation
 from nasgym.tasks import ImageTask
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,21 @@ def evaluate_repeatedly(
         listener: told the number of a repeat, from 0, and its outcome.
 
     Returns:
-        What the store holds of each, in order of the seeds; outcomes over the task's budget are not kept.
+        What the store holds of each, in order of the seeds.
+
+    Raises:
+        ArchitectureError: the network cannot exist on these images, or is too large to be built.
     """
     estimator = TrainingEstimator(network.profile, device=device, threads=1)
+    problem = Feasibility(task, estimator.profile).problem(network.architecture)
+    if problem is not None:
+        raise ArchitectureError(f"{network.architecture} cannot be trained on {task.name}. {problem.message}")
     rows: dict[int, StoredEvaluation] = {}
 
     def keep(repeat: int, request: EvaluationRequest, outcome: Outcome) -> None:
         key = request.key(estimator)
         store.put(request, key, outcome)
+        _log.info("Training %d of %d ended: %s", repeat + 1, repeats, type(outcome).__name__.lower())
         rows[repeat] = StoredEvaluation.of(request, key, outcome)
         listener(repeat, outcome)
 

@@ -68,7 +68,7 @@ class Infos(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return (dict, (self.copy(),))
 
-    def add(self, key: str, which: Callable[[], NDArray[Any]], value: Callable[[], Any]) -> None:
-        """Add a deferred value, and under `_key` which environments have it, as Gymnasium's vector environments do."""
-        self[key] = Deferred(value)
+    def add(self, key: str, which: Callable[[], NDArray[Any]], value: Any) -> None:
+        """Add a value, and under `_key` which environments have it, as Gymnasium's vector environments do."""
+        self[key] = value
         self[f"_{key}"] = Deferred(which)

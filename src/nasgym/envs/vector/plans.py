@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures import Layer
+from nasgym.architectures import Layer, Operation
 from nasgym.architectures.actions import Action, AddLayer, AddStage, SetHeader
-from nasgym.architectures.spaces.space import Draft, SearchSpace
+from nasgym.architectures.nsc import header_from
+from nasgym.architectures.spaces.edge import HeaderSpace
+from nasgym.architectures.spaces.space import SearchSpace
 from nasgym.core.errors import PlanError
 from nasgym.networks.plan import Trunk
 from nasgym.networks.profiles import NetworkProfile, Widths
@@ -45,7 +47,6 @@ class PlanStates:
         planned: whether layers are planned one by one; without, everything exists.
 
     Attributes:
-        after: state after each action, shape `(n_states, n_actions)`.
         most_added: parameters of the largest layer that any action adds in any state.
     """
 
@@ -57,9 +58,7 @@ class PlanStates:
         self._states: list[_State] = [_State((), None, (0, 0, 0))]
         self._after = [[DEAD] * len(space.actions)]
         self.most_added = 0
-
-    def __len__(self) -> int:
-        return len(self._states)
+        self._choices = space.definition.header if isinstance(space, HeaderSpace) else ()
 
     @property
     def after(self) -> NDArray[np.intp]:
@@ -82,17 +81,25 @@ class PlanStates:
     def _begun(self, settings: tuple[int, ...], input_shape: tuple[int, int, int]) -> _State | None:
         if not self._planned:
             return _State((), None, input_shape)
-        architecture = self._space.architecture(Draft((), settings))
-        if architecture is None:
+        choices = self._choices
+        if len(settings) < len(choices):
             return _State(settings, None, input_shape)
+        values = {choice.operation: value for choice, value in zip(choices, settings, strict=True)}
         try:
-            return _State((), Trunk.start(input_shape, self._profile, architecture.header), input_shape)
+            return _State((), Trunk.start(input_shape, self._profile, header_from(values) if values else None), input_shape)
+        except PlanError:
+            return None
         except PlanError:
             return None
 
+    def _is_next(self, operation: Operation, state: _State) -> bool:
+        """Return whether `operation` is the header choice to make in `state`."""
+        made = len(state.settings)
+        return state.trunk is None and made < len(self._choices) and self._choices[made].operation is operation
+
     def _following(self, state: _State, action: Action) -> int:
         match action:
-            case SetHeader(_, value) if state.trunk is None and self._planned:
+            case SetHeader(operation, value) if self._is_next(operation, state):
                 return self._number(self._begun((*state.settings, value), state.input_shape))
             case AddLayer() if state.trunk is not None:
                 return self._number(self._added(state, (action,)))
@@ -136,4 +143,4 @@ class PlanStates:
             if self._profile.widths is Widths.DOUBLE_AT_CONVOLUTION
             else last.level
         )
-        return (last.shape, last.raw, base, min(base << doublings, cap))
+        return (last.shape, base, min(base << doublings, cap))

@@ -33,9 +33,11 @@ class RowBuffer:
         self._ends = self._starts + length
         self._windows = _windows(self._flat, length)
 
-    def write(self, counts: Numbers, codes: NDArray[np.int16], after: int = 0) -> None:
-        """Write the row that follows the first `counts + after` rows; it is seen once the count says so."""
-        self._flat[self._ends + (counts + after)] = codes
+    def write(
+        self, counts: Numbers, codes: NDArray[np.signedinteger] | int, which: Numbers | slice = slice(None)
+    ) -> None:
+        """Write the rows that follow the first `counts` rows of the places `which`; the count says when they are seen."""
+        self._flat[self._ends[which] + counts] = codes
 
     def window(self, counts: Numbers) -> NDArray[np.int16]:
         """Return the row codes of architectures of `counts` rows, shape `(n, R)`, empty rows first."""

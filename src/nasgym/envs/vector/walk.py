@@ -1,6 +1,7 @@
 """Many architectures under construction side by side, as arrays: what every kind of space has in common."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +20,29 @@ ILLEGAL, TERMINAL, FULL, MAX_STEPS, INVALID = (STOPS.index(stop) for stop in Sto
 _NOT_LAYERS = frozenset({0, Operation.TERMINAL, Operation.SKELETON, *HEADER_OPERATIONS})
 
 
+@dataclass(frozen=True)
 class Snapshot:
     """The architectures of one moment, kept whatever the walk does next.
 
-    Args:
+    Attributes:
         space: what they are architectures of.
         layout: of the row codes.
-        window: row codes, shape `(n, R)`.
-        pointers: shape `(n, 2)`.
+        window: row codes, shape `(n, R)`, empty rows first.
+        slots: row codes of the slots, shape `(n, n_slots)`, rubbish beyond those chosen.
+        chosen: number of slots chosen, shape `(n,)`.
+        pointers: offsets, shape `(n, 2)`.
     """
 
-    def __init__(self, space: SearchSpace, layout: Layout, window: NDArray[np.int16], pointers: Numbers) -> None:
-        self._space = space
-        self._layout = layout
-        self.window = window
-        self.pointers = pointers
+    space: SearchSpace
+    layout: Layout
+    window: NDArray[np.int16]
+    slots: NDArray[np.int16]
+    chosen: Numbers
+    pointers: Numbers
 
     def nsc(self, which: Numbers | slice = slice(None)) -> Numbers:
         """Return the rows of some of the architectures, shape `(m, R, 5)`, empty rows first."""
-        rows: Numbers = self._layout.nsc[self.window[which]]
+        rows: Numbers = self.layout.nsc[self.window[which]]
         layers = ~np.isin(rows[..., 1], [0, *HEADER_OPERATIONS, Operation.SKELETON])
         rows[..., 0] = np.where(layers, layers.cumsum(axis=1), 0)
         return rows
@@ -55,7 +60,7 @@ class Snapshot:
         Raises:
             ArchitectureError: its header, or a skeleton, is not complete.
         """
-        architecture = self._space.architecture(self.draft(number))
+        architecture = self.space.architecture(self.draft(number))
         if architecture is None:
             raise ArchitectureError(f"Architecture {number} is not complete: choices that every network needs are missing.")
         return architecture
@@ -138,17 +143,24 @@ class Walk(ABC):
     def may_exceed(self, input_shape: tuple[int, int, int], n_classes: int) -> bool:
         """Return whether some network of the space might have more parameters than its profile builds."""
 
-    def window(self) -> NDArray[np.int16]:
-        """Return the row codes, shape `(n, R)`, empty rows first; an array of the caller's own."""
-        return self._rows.window(self.counts)
+    def exceeding(self, n_classes: Numbers) -> Flags | None:
+        """Return which networks of the moment, or which with one more layer, might exceed that; `None` where none can.
 
-    def slots(self) -> NDArray[np.int16]:
-        """Return the row codes of the slots, shape `(n, n_slots)`, rubbish beyond those chosen."""
-        first = self.layout.first_slot
-        return np.stack([self._rows.row(first + place) for place in range(len(self.layout.slots))], axis=1)
+        Args:
+            n_classes: of the task of every place, shape `(n,)`.
+        """
+        del n_classes
+        return None
 
     def snapshot(self) -> Snapshot:
-        """Return the architectures as they are now."""
-        return Snapshot(self.space, self.layout, self.window(), self.pointers)
-
-
+        """Return the architectures as they are now; its arrays are the caller's own."""
+        layout = self.layout
+        rows = [self._rows.row(layout.first_slot + place) for place in range(len(layout.slots))]
+        return Snapshot(
+            self.space,
+            layout,
+            self._rows.window(self.counts),
+            np.stack(rows, axis=1) if rows else np.zeros((self.n, 0), dtype=np.int16),
+            self.chosen,
+            self.pointers,
+        )

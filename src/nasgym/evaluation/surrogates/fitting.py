@@ -7,6 +7,7 @@ with another version of scikit-learn.
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def fit_surrogate(table: Table, out: str | Path, *, seed: int = 0) -> Surrogate:
         "forests": [{"base": forest.base, "depth": forest.depth} for forest in forests],
         "seed": seed,
     }
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for number, forest in enumerate(forests):
         arrays |= forest.arrays(str(number))
     write_container(Path(out), SURROGATE, description, arrays)
@@ -96,9 +97,10 @@ def _cross_validated(inputs: NDArray[np.float32], targets: NDArray[np.float64], 
     for kept, left_out in folds.split(inputs):
         predicted[left_out] = _fitted(inputs[kept], targets[kept], seed).predict(inputs[left_out])
     error = float(np.std(predicted - targets))
+    varies = bool(np.ptp(predicted) and np.ptp(targets))
     return Fit(
-        spearman=float(spearmanr(predicted, targets).statistic),
-        kendall=float(kendalltau(predicted, targets).statistic),
+        spearman=float(spearmanr(predicted, targets).statistic) if varies else 0.0,
+        kendall=float(kendalltau(predicted, targets).statistic) if varies else 0.0,
         error=error,
         noise=error if noise is None else noise,
         from_repeats=noise is not None,

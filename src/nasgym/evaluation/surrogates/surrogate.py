@@ -16,6 +16,7 @@ from nasgym.evaluation.request import EvaluationRequest
 from nasgym.evaluation.surrogates.features import Features
 from nasgym.evaluation.surrogates.forest import Forest
 from nasgym.evaluation.tables import TableDescription
+from nasgym.evaluation.tables.benchmark import unplanned_excess
 from nasgym.evaluation.tables.container import Format, read_container
 from nasgym.evaluation.tables.layout import Layout, header_values
 from nasgym.networks.plan import plan
@@ -30,7 +31,8 @@ class Fit:
     """How well a model tells the networks of one task, found by cross-validation.
 
     Attributes:
-        spearman: rank correlation ρ of predicted and true accuracy, over networks that were left out.
+        spearman: rank correlation ρ of predicted and true accuracy, over networks that were left out; 0 where all are
+            equally accurate.
         kendall: rank correlation τ, likewise.
         error: standard deviation of prediction minus truth, likewise.
         noise: standard deviation from seed to seed: from the repeats of the table, or, where there are none, `error`,
@@ -99,7 +101,11 @@ class Surrogate:
         return self._profile
 
     def evaluate(self, request: EvaluationRequest) -> Outcome:
-        """Return the predicted accuracy, with noise; nothing is trained."""
+        """Return the predicted accuracy, with noise; nothing is trained.
+
+        Raises:
+            ConfigurationError: the task has a budget, and the costs of these networks are not known.
+        """
         number = self._tasks.get(request.task.fingerprint)
         if number is None:
             return self._missing(f"task {request.task.name!r} ({request.task.fingerprint})")
@@ -151,6 +157,7 @@ class Surrogate:
 
     def _metrics(self, architecture: Architecture, task: Task) -> Metrics:
         if not architecture.skeleton.is_built:
+            unplanned_excess(Metrics(), task.budget)
             return Metrics()
         planned = plan(architecture, task.input_shape, task.n_classes, self._profile)
         return Metrics(parameters=planned.parameters, flops=planned.flops, density=planned.density)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from nasgym.core.errors import TableError
 
@@ -70,9 +70,9 @@ def write_container(
     about = {"format": kind.name, "version": str(kind.version), "description": text, "sha256": digest}
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(ordered, part, metadata=about)
+        part.write_bytes(save(ordered, metadata=about))
         part.replace(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         part.unlink(missing_ok=True)
         raise TableError(f"{path}: the {kind.noun} cannot be written: {error}.") from error
     return digest

@@ -118,6 +118,17 @@ class Table:
         """The networks as arrays (see `Layout.encode`): `words`, and `inputs` and `headers` where there are any."""
         return {name: self._arrays[name] for name in ("words", "inputs", "headers") if name in self._arrays}
 
+    @property
+    def words(self) -> NDArray[np.uint8]:
+        """Number of each layer in `layout.words`, plus 1; 0 where there is none, shape `(n, d)`."""
+        words: NDArray[np.uint8] = self._arrays["words"]
+        return words
+
+    @property
+    def inputs(self) -> NDArray[np.uint8] | None:
+        """Predecessors of each layer, shape `(n, d, 2)`; `None` where `layout.follows`: its place tells."""
+        return self._arrays.get("inputs")
+
     def architecture(self, row: int) -> Architecture:
         """Return the network of a row."""
         return self.layout.decode(self._arrays, row)
@@ -148,7 +159,7 @@ class Table:
 
     def outcome(self, task: int, repeat: int, row: int) -> Outcome:
         """Return what the table says of a network: repeat number `repeat` on task number `task`."""
-        metrics = self._metrics(task, row, float(self.seconds[task, repeat, row]))
+        metrics = self.costs(task, row, float(self.seconds[task, repeat, row]))
         state = int(self.states[task, repeat, row])
         if state == COMPLETED:
             return Completed(float(self.accuracies[task, repeat, row]), metrics)
@@ -163,7 +174,16 @@ class Table:
         if not completed.size:
             return self.outcome(task, 0, row)
         seconds = float(self.seconds[task, completed, row].mean())
-        return Completed(float(self.accuracies[task, completed, row].mean()), self._metrics(task, row, seconds))
+        return Completed(float(self.accuracies[task, completed, row].mean()), self.costs(task, row, seconds))
+
+    def costs(self, task: int, row: int, seconds: float = 0.0) -> Metrics:
+        """Return what a network costs on a task, and `seconds`."""
+        return Metrics(
+            seconds=seconds,
+            parameters=int(self.parameters[task, row]),
+            flops=int(self.flops[task, row]),
+            density=float(self.densities[task, row]),
+        )
 
     def missing(self, what: str) -> Failed:
         """Return the outcome of what the table does not hold."""
@@ -189,11 +209,3 @@ class Table:
     @cached_property
     def _task_numbers(self) -> dict[str, int]:
         return {task.fingerprint: number for number, task in enumerate(self.tasks)}
-
-    def _metrics(self, task: int, row: int, seconds: float) -> Metrics:
-        return Metrics(
-            seconds=seconds,
-            parameters=int(self.parameters[task, row]),
-            flops=int(self.flops[task, row]),
-            density=float(self.densities[task, row]),
-        )

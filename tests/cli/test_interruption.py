@@ -1,0 +1,162 @@
+"""Searches that are stopped in the middle, in every way, and go on as if nothing had happened."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from terminal import Prompt, Shell, survivors, wait_for
+
+import nasgym
+from nasgym.experiments.events import Evaluated, Event, Trained
+from nasgym.experiments.python_api import settle
+from nasgym.experiments.search import Surroundings
+from nasgym.store import RunStatus, open_store
+
+SETTINGS = {"evaluations": 12, "epochs": 4, "final_epochs": 12, "finalists": 2, "size": 32}
+WORDS = [word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", value)]
+
+
+def timeless(result: dict) -> dict:
+    return {name: value for name, value in result.items() if name not in ("seconds", "out")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, photos, cache) -> dict:
+    """The result of the search that nobody stops."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("NASGYM_CACHE", str(cache))
+        return timeless(nasgym.search(str(photos), **SETTINGS, workers=0).as_json())
+
+
+def to_group(process) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def to_main_process(process) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+def terminate(process) -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("moment", "stop"),
+    [
+        pytest.param("Network 3: ", to_group, id="ctrl-c in the search"),
+        pytest.param("Final training of 3 networks", to_main_process, id="an interrupt in final training"),
+        pytest.param("Network 5: ", terminate, id="a request to terminate"),
+    ],
+)
+def test_a_stopped_search_says_so_leaves_nothing_running_and_goes_on(
+    shell: Shell, prompt: Prompt, photos, undisturbed, moment, stop
+):
+    process = shell.start("search", photos, *WORDS, "--workers", 2, "--log-file", "log")
+    wait_for(moment, shell.folder / "log", process)
+    stop(process)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Stopped. Every finished evaluation is kept; go on with the same command and --resume." in said
+    assert "Traceback" not in said
+    assert survivors(process.pid) == []
+    report = Path("runs/photos/report.html").read_text()
+    assert "--resume" in report
+    with open_store("runs/store.sqlite") as store:
+        (run,) = store.runs()
+        assert run.status is RunStatus.INTERRUPTED
+        finished = len(list(store.steps(run.id)))
+    assert finished == 12 if "Final" in moment else 1 <= finished < 12
+    spent = json.loads(Path("runs/photos/run.json").read_text())["seconds"]
+
+    resumed = prompt.run("search", photos, *WORDS, "--workers", 0, "--resume", "--json")
+    assert resumed.code == 0, resumed.err
+    assert "Going on after" in resumed.err
+    result = json.loads(resumed.out)
+    assert timeless(result) == undisturbed
+    assert result["seconds"] > spent > 0
+
+
+@pytest.mark.slow
+def test_workers_die_with_a_search_that_is_killed(shell: Shell, photos):
+    process = shell.start("search", photos, *WORDS, "--workers", 2, "--log-file", "log")
+    wait_for("Network 2: ", shell.folder / "log", process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert survivors(process.pid) == []
+
+
+def search_until_killed(folder: Path, cache: Path, source: str, resume: bool) -> None:
+    """Search in a process that will be killed, writing down each evaluation when it is told of."""
+    os.chdir(folder)
+    with Path("told").open("a", buffering=1) as told:
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Evaluated | Trained):
+                told.write(f"{event.architecture}\n")
+
+        data = {"source": source, "size": SETTINGS["size"]}
+        settings = {name: value for name, value in SETTINGS.items() if name not in ("size", "epochs")}
+        given = settings | {"data": data, "evaluation": {"epochs": SETTINGS["epochs"]}, "workers": 0, "out": "out"}
+        around = Surroundings(command="search", listener=listen, cache_dir=cache)
+        settle(given, resume=resume).search(around)
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_lose_no_finished_evaluation(tmp_path, cache, photos, undisturbed):
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["nasgym.experiments.python_api", "nasgym.evaluation.final"])
+    moments = random.Random(0)
+    kills = 0
+    for _ in range(40):
+        resume = (tmp_path / "out" / "run.json").exists()
+        search = server.Process(target=search_until_killed, args=(tmp_path, cache, str(photos), resume))
+        search.start()
+        search.join(timeout=moments.uniform(0.3, 3.0) if kills < 10 else 240)
+        if search.exitcode is None:
+            search.kill()
+            search.join()
+            kills += 1
+            assert lost(tmp_path) == set()
+        elif search.exitcode == 0 and (tmp_path / "out" / "result.json").exists():
+            break
+        time.sleep(0.01)
+    assert kills >= 3
+    assert lost(tmp_path) == set()
+    assert timeless(json.loads((tmp_path / "out" / "result.json").read_text())) == undisturbed
+
+
+def lost(folder: Path) -> set[str]:
+    """Return the networks that the search told of and that the store does not hold."""
+    told = folder / "told"
+    if not told.exists():
+        return set()
+    with open_store(folder / "runs" / "store.sqlite", create=False) as store:
+        (run,) = store.runs()
+        kept = {step.architecture for phase in store.phases(run.id) for step in store.steps(run.id, phase=phase)}
+    return set(told.read_text().splitlines()) - kept
+
+
+@pytest.mark.slow
+def test_a_search_keeps_to_its_budget_and_trains_a_finalist(shell: Shell):
+    started = time.monotonic()
+    said = shell.run("search", "digits", "--budget", "25s", "--json")
+    wall = time.monotonic() - started
+    assert said.code == 0, said.err
+    result = json.loads(said.out)
+    with open_store(shell.folder / "runs" / "store.sqlite") as store:
+        (run,) = store.runs()
+        slowest = max(step.outcome.metrics.seconds for step in store.steps(run.id))
+        finalists = list(store.steps(run.id, phase="final"))
+    print(f"25 s: {result['seconds']} s, {wall:.1f} s with start and end, {result['evaluations']} networks")
+    assert finalists
+    assert result["evaluations"] >= 1
+    assert result["seconds"] < 25 + slowest
+    assert wall < 25 + slowest + 10  # the interpreter starts and ends outside the budget
