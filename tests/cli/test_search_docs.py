@@ -92,11 +92,12 @@ def test_the_table_of_settings_is_complete_and_right():
 
 KEYS = {
     "DEFAULT": "LogPath LoggerLevel LoggerName",
-    "bash": "Algorithm Environment Network FinalModelName NTasks NSteps NumTimesteps ExpTimesteps NTrials GPUMonitorSec "
-    "SleepTimeSec LogInterval Gamma Lr LrScheduler LrSchedulerOffset QEpsilon BufferSize RandomSeedGlobal",
+    "bash": "Algorithm Environment Network FinalModelName NTasks NSteps NumTimesteps ExpTimesteps NTrials "
+    "GPUMonitorSec SleepTimeSec LogInterval Gamma Lr LrScheduler LrSchedulerOffset "
+    "QEpsilon BufferSize RandomSeedGlobal",
     "nasenv.default": "ConfigFile MaxSteps DbFile DatasetHandler ActionSpaceType TrainerType PointersRewardDiscount",
-    "trainer.default": "BatchSize NEpochs OptimizerLearningRate OptimizerBeta1 OptimizerBeta2 OptimizerEpsilon FCLUnits "
-    "DropoutLayerRate",
+    "trainer.default": "BatchSize NEpochs OptimizerLearningRate OptimizerBeta1 OptimizerBeta2 OptimizerEpsilon "
+    "FCLUnits DropoutLayerRate",
     "trainer.tensorflow": "EnableDistributed EnableLogDevicePlacement AllowMemoryGrowth",
     "trainer.earlystop": "MuWeight RhoWeight",
     "metadataset": "TFRecordsRootDir DatasetID TrainTestSplitProp RandomSeed",

@@ -195,7 +195,7 @@ def test_a_damaged_file_or_a_table_is_no_surrogate(surrogate: Surrogate, table: 
         Surrogate(file)
     with pytest.raises(TableError, match=r"not a surrogate .format 'nasgym-table'"):
         Surrogate(table.path)
-    with pytest.raises(TableError, match="noise_scale must be 0 or more, got -1"):
+    with pytest.raises(ConfigurationError, match="noise_scale must be 0 or more, got -1"):
         Surrogate(surrogate.path, noise_scale=-1)
 
 

@@ -1,5 +1,6 @@
 """Tables: what goes in comes out, exactly; what is not there is missing; a damaged file is refused."""
 
+import json
 import pickle
 from pathlib import Path
 
@@ -235,17 +236,34 @@ def test_another_kind_of_file_is_refused_and_never_run(tmp_path: Path, content: 
 @pytest.mark.parametrize(
     ("about", "words"),
     [
-        ({"format": "nasgym-table", "version": "2"}, "version '2', this nasgym reads up to 1; install a newer nasgym"),
-        ({"format": "nasgym-surrogate", "version": "1"}, "not a table (format 'nasgym-surrogate'"),
-        ({"format": "nasgym-table", "version": "1", "description": "{}", "sha256": "0"}, "SHA-256 does not fit"),
+        ({"format": "nasgym-table", "version": 2}, "version 2, this nasgym reads up to 1; install a newer nasgym"),
+        ({"format": "nasgym-table", "version": "1"}, "version '1', this nasgym"),
+        ({"format": "nasgym-surrogate", "version": 1}, "not a table (format 'nasgym-surrogate'"),
+        ({"format": "nasgym-table", "version": 1, "description": {}, "sha256": "0"}, "SHA-256 does not fit"),
+        ([], "not a table (format None"),
     ],
 )
-def test_a_newer_version_or_another_format_is_named(tmp_path: Path, about: dict[str, str], words: str) -> None:
+def test_a_newer_version_or_another_format_is_named(tmp_path: Path, about: object, words: str) -> None:
     file = tmp_path / "file"
-    file.write_bytes(save({"ids": np.zeros(1, dtype=np.uint64)}, metadata=about))
+    file.write_bytes(save({"ids": np.zeros(1, dtype=np.uint64)}, metadata={"nasgym": json.dumps(about)}))
     with pytest.raises(TableError) as caught:
         Table(file)
     assert words in str(caught.value)
+
+
+def test_every_digit_of_the_version_counts(chains: Table) -> None:
+    raw = chains.path.read_bytes()
+    assert raw.count(b'\\"version\\": 1') == 1
+    file = chains.path.with_name("versions.table")
+    for digit in b"02":
+        file.write_bytes(raw.replace(b'\\"version\\": 1', b'\\"version\\": ' + bytes([digit])))
+        with pytest.raises(TableError, match="has version"):
+            Table(file)
+
+
+def test_the_same_contents_are_the_same_bytes(tmp_path: Path) -> None:
+    files = [sample_table(tmp_path / name, order).path for name, order in (("a", CHAINS), ("b", CHAINS[::-1]))]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:

@@ -115,6 +115,24 @@ def test_what_is_abandoned_is_stopped_and_the_workforce_goes_on():
         assert list(calls.finished(timeout=60)) == [(2, "slept")]
 
 
+def test_what_is_withdrawn_never_starts_and_the_rest_ends(tmp_path):
+    with Workforce(partial(local_executor, 1)) as workforce:
+        calls: Calls[int, None] = Calls(workforce, touch_slowly)
+        for number in range(10):
+            calls.start(number, tmp_path / f"{number}")
+        calls.withdraw()
+        ended = set()
+        while len(calls):
+            ended.update(number for number, _ in calls.finished())
+    assert ended == {int(path.name) for path in tmp_path.iterdir()}
+    assert 1 <= len(ended) <= 3
+
+
+def touch_slowly(path: Path) -> None:
+    path.touch()
+    time.sleep(0.3)
+
+
 def test_closing_without_waiting_stops_the_workers_at_once():
     workforce = Workforce(partial(local_executor, 1))
     process = workforce.submit(os.getpid).result()

@@ -166,12 +166,16 @@ class Never(InProcessExecutor):
 
     def submit(self, fn, /, *args, **kwargs):
         self.calls += 1
-        return super().submit(fn, *args, **kwargs) if self.calls <= 2 else Future()
+        if self.calls <= 2:
+            return super().submit(fn, *args, **kwargs)
+        at_work: Future = Future()
+        at_work.set_running_or_notify_cancel()
+        return at_work
 
 
 def test_a_training_that_does_not_end_is_given_up_when_final_training_is_due(store):
     started = time.monotonic()
-    reason, steps = search(store, Recorded(most=99), Never, clock=endless(budget=7, spent=1))
+    reason, steps = search(store, Recorded(most=99), Never, clock=endless(budget=5, spent=1))
     assert reason == TIME_IS_OVER
     assert len(steps) == 2
     assert time.monotonic() - started < 6

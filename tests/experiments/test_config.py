@@ -51,6 +51,11 @@ def test_without_a_bound_the_search_stops_after_thirty_networks(bounds, expected
     assert make_config({"data": {"source": "digits"}} | bounds).most_evaluations == expected
 
 
+def test_the_slash_that_shells_append_makes_no_difference():
+    sources = [make_config({"data": {"source": source}}).data.source for source in ("photos/", "photos", "/")]
+    assert sources == ["photos", "photos", "/"]
+
+
 def test_a_configuration_comes_back_from_json_as_it_was():
     config = make_config(
         {"data": {"source": "x", "labels": "a.csv", "classes": ["1"]}, "budget": "2m", "out": "runs/a"}

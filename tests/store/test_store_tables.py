@@ -1,5 +1,6 @@
 """Tables built from stores: every outcome as it was kept, shapes found again from costs, ambiguity named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,8 +139,6 @@ def test_the_command_builds_and_shows_a_table(store: Store, store_file: Path, tm
 
 
 def test_a_trained_network_is_looked_up_under_the_profile_in_its_fingerprint(store_file: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     with open_store(store_file) as store:
         request = EvaluationRequest.of(parse_architecture("conv3 maxpool2"), LETTERS)
         key = replace(request.key(ClosedFormEstimator(PAPER)), estimator="training:paper:0123456789abcdef")
@@ -147,3 +146,18 @@ def test_a_trained_network_is_looked_up_under_the_profile_in_its_fingerprint(sto
         table = build_table(store, tmp_path / "paper.table", name="paper")
     assert table.profile == PAPER
     assert table.tasks[0].n_classes == 26
+
+
+def test_a_space_takes_the_networks_of_its_kind(store: Store, tmp_path: Path) -> None:
+    fill(store, LETTERS)
+    cell = parse_architecture("skeleton=cell201 conv3 none identity avgsame3 conv1 conv3")
+    for architecture in (cell, parse_architecture("stem=2 width=8 conv3")):
+        request = EvaluationRequest.of(architecture, LETTERS)
+        store.put(request, request.key(ESTIMATOR), ESTIMATOR.evaluate(request))
+    with pytest.raises(TableError, match="architectures of one kind"):
+        build_table(store, tmp_path / "x.table", name="x", network_profile="default")
+    sizes = {
+        space: len(build_table(store, tmp_path / "x.table", name="x", network_profile="default", space=space))
+        for space in ("cell201", "edge", "multi-branch")
+    }
+    assert sizes == {"cell201": 1, "edge": 1, "multi-branch": len(NETWORKS)}

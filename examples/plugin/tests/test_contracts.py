@@ -1,7 +1,9 @@
 """Each plug-in, found through its entry point, keeps the contract that nasgym ships; a broken one fails it."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +210,21 @@ def test_two_stores_on_one_file_see_what_the_other_puts(new_url: Callable[[], st
         writer.put(request, key, Completed(0.5))
         assert reader.get(key) == Completed(0.5)
     assert len(list(first.evaluations())) == 3
+
+
+def put_seeds(url: str, first: int, last: int) -> None:
+    with open_store(url) as store:
+        for seed in range(first, last):
+            request, key = request_and_key(seed=seed)
+            store.put(request, key, Completed(0.5))
+
+
+def test_processes_with_overlapping_keys_lose_and_repeat_nothing(new_url: Callable[[], str]) -> None:
+    url = new_url()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for future in [pool.submit(put_seeds, url, 0, 60), pool.submit(put_seeds, url, 30, 90)]:
+            future.result()
+    assert sorted(row.key.seed for row in open_store(url).evaluations()) == list(range(90))
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -80,8 +80,11 @@ class SearchProgress:
     ) -> None:
         self._progress.stop()
         if kind is KeyboardInterrupt:
-            kept = "Every finished evaluation is kept; go on with the same command and --resume."
-            self._console.print(Text(f"Stopped. {kept if self._prepared else 'Nothing had begun.'}"), soft_wrap=True)
+            self._say(
+                "Stopped. Every finished evaluation is kept; go on with the same command and --resume."
+                if self._prepared
+                else "Stopped while images were read; the same command starts again."
+            )
 
     def decoding(self, images: int) -> None:
         """Hear how many images are decoded."""

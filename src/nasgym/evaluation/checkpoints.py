@@ -1,7 +1,6 @@
 """Checkpoints: weights with everything needed to rebuild and use the network, in one file that holds no code."""
 
 import io
-import os
 import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from nasgym.architectures import format_architecture, parse_architecture
 from nasgym.core.errors import CheckpointError, DataError, NasgymError
+from nasgym.core.files import write_atomically
 from nasgym.data.pixels import UnreadableImageError, decode
 from nasgym.data.records import Record
 from nasgym.evaluation.final import TrainedNetwork
@@ -108,12 +108,9 @@ def save_checkpoint(trained: TrainedNetwork, path: Path) -> None:
         },
         content,
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content.getbuffer())
-        temporary.replace(path)
+        write_atomically(path, content.getbuffer())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path}: the weights cannot be written ({error}). Free some space, or write elsewhere."
         ) from error

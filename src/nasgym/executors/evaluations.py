@@ -31,8 +31,12 @@ class Evaluations:
         for (number, request), outcome in self._calls.finished(timeout=timeout):
             yield number, request, lost_worker(outcome) if isinstance(outcome, Lost) else outcome
 
+    def withdraw(self) -> None:
+        """Forget the requests that no worker has taken yet."""
+        self._calls.withdraw()
+
     def abandon(self) -> None:
-        """Forget every request in flight."""
+        """Forget every request in flight; workers in the middle of one are killed."""
         self._calls.abandon()
 
 

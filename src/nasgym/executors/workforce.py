@@ -121,8 +121,13 @@ class Calls(Generic[K, R]):
         if broken:
             yield from self._recover(broken)
 
+    def withdraw(self) -> None:
+        """Forget the calls that no worker has taken yet."""
+        self._waiting.clear()
+        self._running = {future: call for future, call in self._running.items() if not future.cancel()}
+
     def abandon(self) -> None:
-        """Forget everything in flight; workers in the middle of it are killed."""
+        """Forget everything in flight; workers in the middle of it are killed, and others have to start."""
         if len(self):
             self._running.clear()
             self._waiting.clear()

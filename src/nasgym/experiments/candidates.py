@@ -70,6 +70,8 @@ class CandidateSearch:
             while not reason and self._has_heard_enough(bounds):
                 reason = self._why_stop(bounds) or self._propose(evaluations, listener)
                 self._collect(evaluations, listener, timeout=0)
+            if reason == TIME_IS_OVER:
+                evaluations.withdraw()
             if reason and not len(evaluations):
                 return reason
             patience = bounds.clock.seconds_to_wait(self._outcomes)

@@ -13,8 +13,9 @@ SAFETY = 1.15
 """Trainings take a little longer than their epochs suggest: images to load, augmentation."""
 CLOSING_SECONDS, CLOSING_SHARE = 5.0, 0.03
 """Set aside for testing the chosen network and for the report: seconds, and a part of the budget."""
-GRACE = 0.2
-"""This part of the time for final training may go into evaluations that the end of the search finds at work."""
+GRACE = 0.5
+"""This part of the time for final training may go into evaluations that the end of the search finds at work: to wait
+for them costs less than to start their workers anew."""
 
 
 @dataclass(frozen=True, slots=True)

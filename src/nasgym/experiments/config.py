@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nasgym.core.errors import ConfigurationError, nearest
 from nasgym.evaluation.loading import TRAINING
@@ -46,6 +46,12 @@ _REMEDIES = dict.fromkeys(
 )
 """What to do where a setting that has no default is left out."""
 
+
+def plain_source(source: str) -> str:
+    """Return a source without the slash that shells append to the name of a folder."""
+    return source.rstrip("/") or source
+
+
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -69,7 +75,7 @@ class DataSettings(_Section):
         strict: refuse data with corrupt files or classes that are too small, instead of leaving them out.
     """
 
-    source: str
+    source: Annotated[str, AfterValidator(plain_source)]
     size: Annotated[int, Field(ge=8, le=512)] = 32
     labels: Path | None = None
     group_pattern: str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nasgym.core.errors import ConfigurationError, nearest
-from nasgym.experiments.config import SearchConfig, make_config, merged, read_config
+from nasgym.experiments.config import SearchConfig, make_config, merged, plain_source, read_config
 from nasgym.experiments.finishing import Finished
 from nasgym.experiments.results import SearchResult, read_result
 from nasgym.experiments.search import Surroundings, resume_search, start_search
@@ -97,7 +97,7 @@ def settle(given: Mapping[str, Any], *, file: Path | None = None, resume: bool =
         source = settings.get("data", {}).get("source")
         if source is None:
             raise ConfigurationError("Nothing says which search to resume: name its data, or its folder with --out.")
-        workspace = latest_workspace(str(source))
+        workspace = latest_workspace(plain_source(str(source)))
     else:
         workspace = Workspace(Path(out))
     reference = read_reference(workspace)

@@ -33,9 +33,9 @@ COLOURS = {
     Kind.ADDITION: ("#dcf3d5", "#347d22"),
     Kind.CONCATENATION: ("#f8dbea", "#a62c6f"),
     Kind.ZERO: ("#ffffff", "#9aa1ab"),
-    Kind.AVERAGE_SAME: ("#fbf0bf", "#8a6d00"),
-    Kind.INVERTED_RESIDUAL: ("#d2f1ec", "#12796b"),
-    Kind.NUMBER: ("#eeeeee", "#6b6b6b"),
+    Kind.AVERAGE_SAME: ("#f7f3d9", "#74681f"),
+    Kind.INVERTED_RESIDUAL: ("#cfeaf5", "#0f6f96"),
+    Kind.NUMBER: ("#ece6dd", "#6d5f4a"),
 }
 """Fill, and colour of frame and text."""
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nasgym.architectures import Architecture, architecture_id, parse_architecture
-from nasgym.architectures.spaces import BUILT_IN, load_space
+from nasgym.architectures import Architecture, Skeleton, architecture_id, parse_architecture
+from nasgym.architectures.actions import SetHeader
+from nasgym.architectures.spaces import BUILT_IN, FixedSpace, SearchSpace, load_space
 from nasgym.core.errors import ConfigurationError, PlanError, TableError, nearest
 from nasgym.evaluation import Metrics
 from nasgym.evaluation.tables import Table, TableBuilder, TableDescription, TableTask
@@ -78,7 +79,8 @@ def build_table(
         out: where the table goes.
         name: of the table.
         selection: which evaluations.
-        space: name or file of the search space; kept with the table.
+        space: name or file of the search space; kept with the table. Only networks of its kind are taken: of its
+            skeleton, with a header or without.
         network_profile: name of the profile of the networks; the one in the estimator's fingerprint unless given.
         licence: under which the table may be used.
 
@@ -87,7 +89,7 @@ def build_table(
             is not that of the networks.
         ConfigurationError: no such space or profile.
     """
-    tasks = _selected(store, selection)
+    tasks = _selected(store, selection, _kind(load_space(space)) if space else None)
     estimator = _one("estimators", sorted({row.key.estimator for task in tasks.values() for row, _ in task.rows}))
     rules = profile(network_profile or _profile_name(estimator))
     described = tuple(_described(data, task, rules) for data, task in tasks.items())
@@ -110,15 +112,23 @@ def build_table(
     return builder.write(out)
 
 
-def _selected(store: Store, selection: TableSelection) -> dict[str, _TaskRows]:
+def _kind(space: SearchSpace) -> tuple[Skeleton, bool]:
+    """Return the skeleton of the networks of a space, and whether they have a header."""
+    skeleton = space.skeleton if isinstance(space, FixedSpace) else Skeleton.LAYERED
+    return skeleton, any(isinstance(action, SetHeader) for action in space.actions)
+
+
+def _selected(store: Store, selection: TableSelection, kind: tuple[Skeleton, bool] | None) -> dict[str, _TaskRows]:
     """Return the wanted rows by fingerprint of the data."""
     tasks: dict[str, _TaskRows] = {}
     names: set[str] = set()
     for row in store.evaluations(EvaluationQuery()):
         names.add(row.task)
-        if selection.takes(row):
-            task = tasks.setdefault(row.key.data, _TaskRows(row.task))
-            task.rows.append((row, parse_architecture(row.architecture)))
+        if not selection.takes(row):
+            continue
+        architecture = parse_architecture(row.architecture)
+        if kind in (None, (architecture.skeleton, architecture.header is not None)):
+            tasks.setdefault(row.key.data, _TaskRows(row.task)).rows.append((row, architecture))
     for wanted in selection.tasks:
         if wanted not in names:
             raise TableError(
@@ -199,7 +209,6 @@ def _space_text(space: str) -> str:
     """Return the name of a built-in space, or the text of a file."""
     if not space or space in BUILT_IN:
         return space
-    load_space(space)
     try:
         return Path(space).read_text(encoding="utf-8")
     except OSError as error:

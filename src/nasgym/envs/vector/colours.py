@@ -51,8 +51,11 @@ class GraphKeys:
 
     def of(self, graphs: GraphArrays) -> tuple[Hashes, Flags]:
         """Return the key of every graph, and whether it has one, both of shape `(m,)`."""
+        order = np.argsort(-graphs.depth, kind="stable")
+        keys, flags = np.empty(len(order), dtype=np.uint64), np.empty(len(order), dtype=np.bool_)
         with np.errstate(over="ignore"):
-            return _Sweep(self, graphs).keys_and_flags()
+            keys[order], flags[order] = _Sweep(self, graphs.take(order)).keys_and_flags()
+        return keys, flags
 
     def slot_factors(self, words: NDArray[np.intp]) -> tuple[Hashes, Hashes]:
         """Return the factors of the first and second input of each operation; equal where their order is no matter."""
@@ -63,7 +66,8 @@ class GraphKeys:
 class _Sweep:
     """The colours of `m` graphs; node 0 is the image, nodes 1 to d the layers, node d + 1 nothing at all.
 
-    Arrays have nodes first, so that what is done to node `i` of all graphs is done to neighbouring numbers.
+    Arrays have nodes first and the deepest graph first, so that what is done to node `i` of the graphs that have one is
+    done to neighbouring numbers.
     """
 
     def __init__(self, keys: GraphKeys, graphs: GraphArrays) -> None:
@@ -76,6 +80,8 @@ class _Sweep:
         first = np.where(self.inside, graphs.first.T, nothing) * m + rows
         second = np.where(self.inside & (graphs.second.T > 0), graphs.second.T, nothing) * m + rows
         self.inputs = (first, second)
+        self.counts = self.inside.sum(axis=1).tolist()
+        self.merging = [np.flatnonzero(graphs.second[:count, place]) for place, count in enumerate(self.counts)]
         self.factors = keys.slot_factors(words)
         self.labels = keys.labels.take(words)
         used = np.zeros((self.d + 2, m), dtype=np.bool_)
@@ -87,21 +93,29 @@ class _Sweep:
     def keys_and_flags(self) -> tuple[Hashes, Flags]:
         """Return the key of every graph, and whether it has one."""
         down = self._values()
-        for place in range(self.d):
-            down[place + 1] = _mixed(self.labels[place] + self._joined(down, place))
+        for place, count in enumerate(self.counts):
+            down[place + 1, :count] = _mixed(self.labels[place, :count] + self._joined(down, place, count))
         joints = _Together(self, down) if self.keys.together else _Pairwise(self, down)
+        colours = self._colours(down, joints)
+        total = joints.edges(colours[1 : self.d + 1])
+        for place, count in enumerate(self.counts):
+            total[:count] += _mixed(colours[place + 1, :count] + self._joined(colours, place, count))
+        return _mixed(total + self.keys.output), self._differ(colours[1 : self.d + 1], joints.colours)
+
+    def _colours(self, down: Hashes, joints: "_Together | _Pairwise") -> Hashes:
+        """Return what every node computes from and what is computed from it, shape `(d + 2, m)`."""
         up = np.zeros_like(down)
         joints.hand_down(up[1 : self.d + 1])
         colours = self._values()
-        for place in reversed(range(self.d)):
-            colours[place + 1] = _mixed(down[place + 1] + self.keys.up * up[place + 1])
-            for sources, factors in zip(self.inputs, self.factors, strict=True):
-                up.reshape(-1)[sources[place]] += _mixed(colours[place + 1] * factors[place])
-        total = joints.edges(colours[1 : self.d + 1])
-        for place in range(self.d):
-            hashed = _mixed(_mixed(colours[place + 1] + self._joined(colours, place)))
-            total += hashed * self.inside[place]
-        return _mixed(total + self.keys.output), self._differ(colours[1 : self.d + 1], joints.colours)
+        handed = up.reshape(-1)
+        for place, count in reversed(list(enumerate(self.counts))):
+            colour = colours[place + 1, :count]
+            colour[:] = _mixed(down[place + 1, :count] + self.keys.up * up[place + 1, :count])
+            handed[self.inputs[0][place, :count]] += _mixed(colour * self.factors[0][place, :count])
+            merging = self.merging[place]
+            shares = _mixed(colour[merging] * self.factors[1][place, merging])
+            handed[self.inputs[1][place, merging]] += shares
+        return colours
 
     def _values(self) -> Hashes:
         """Return room for a value of every node: that of the image is in place, and nothing is 0."""
@@ -109,11 +123,11 @@ class _Sweep:
         values[0] = self.keys.image
         return values
 
-    def _joined(self, values: Hashes, place: int) -> Hashes:
-        """Return the values of the inputs of layer `place + 1`, joined."""
-        flat = values.reshape(-1)
-        joined: Hashes = flat.take(self.inputs[0][place]) * self.factors[0][place]
-        joined += flat.take(self.inputs[1][place]) * self.factors[1][place]
+    def _joined(self, values: Hashes, place: int, count: int) -> Hashes:
+        """Return the values of the inputs of layer `place + 1` of the first `count` graphs, joined."""
+        flat, merging = values.reshape(-1), self.merging[place]
+        joined: Hashes = flat.take(self.inputs[0][place, :count]) * self.factors[0][place, :count]
+        joined[merging] += flat.take(self.inputs[1][place, merging]) * self.factors[1][place, merging]
         return joined
 
     def _differ(self, colours: Hashes, joints: Hashes) -> Flags:
@@ -147,7 +161,7 @@ class _Together:
     def edges(self, colours: Hashes) -> Hashes:
         """Return a hash of the concatenation and the colours of its inputs, shape `(m,)`."""
         joined = (colours * self.shares).sum(axis=0, dtype=np.uint64)
-        edges: Hashes = _mixed(_mixed(self.colours[0] + joined)) * self.several
+        edges: Hashes = _mixed(self.colours[0] + joined) * self.several
         return edges
 
 
@@ -189,7 +203,7 @@ class _Pairwise:
         below = leaves[0]
         for rank in range(1, self.n_ranks):
             joint = self.colours[rank - 1]
-            hashed = _mixed(_mixed(joint + below * keys.slots[0] + leaves[rank] * keys.slots[1]))
+            hashed = _mixed(joint + below * keys.slots[0] + leaves[rank] * keys.slots[1])
             total += hashed * (rank < self.n_leaves)
             below = joint
         return total

@@ -18,7 +18,7 @@ from nasgym.envs.config import EnvConfig, Objective, RewardTiming
 from nasgym.envs.parts import step_limit
 from nasgym.envs.vector.answers import Answer, Asked, TableColumns
 from nasgym.envs.vector.graphs import GraphWalk
-from nasgym.envs.vector.lookup import UNTOLD, Lookup, lookup
+from nasgym.envs.vector.lookup import MISSING, Lookup, lookup
 from nasgym.envs.vector.rows import Flags, Numbers
 from nasgym.envs.vector.sequences import SequenceWalk
 from nasgym.envs.vector.walk import ILLEGAL, INVALID, MAX_STEPS, Walk
@@ -39,7 +39,7 @@ class Step:
         stops: stop codes (`nasgym.envs.vector.walk.STOPS`), 0 while an episode goes on, shape `(n,)`, int8.
         evaluated: where a network was evaluated, shape `(n,)`.
         tasks: number of the task of each place, shape `(n,)`.
-        rows: of a table, `UNTOLD` where it was asked; `None` without a table.
+        rows: of a table, where the network was not asked for; `None` without a table.
         asked: what was asked, by place.
     """
 
@@ -124,14 +124,13 @@ class Episodes:
                 self.columns.add(task)
         return self._numbers[key]
 
-    def start(self, which: Flags | None = None) -> None:
-        """Begin new episodes, all or where `which` says so, each on the task of its place."""
+    def start(self, which: Flags) -> None:
+        """Begin new episodes where `which` says so, each on the task of its place."""
         self.walk.start(which, self._shapes.take(self.task_numbers))
         if self._lookup is not None:
             self._lookup.start(which)
-        everywhere = True if which is None else which
-        np.copyto(self.steps, 0, where=everywhere)
-        np.copyto(self.stops, 0, where=everywhere)
+        np.putmask(self.steps, which, 0)
+        np.putmask(self.stops, which, 0)
 
     def step(self, actions: Numbers, idle: Flags | None = None) -> Step:
         """Take one action in every episode.
@@ -211,12 +210,9 @@ class Episodes:
         rewards, rows, ask = np.zeros(self.n), None, evaluated
         if self._lookup is not None and self.columns is not None:
             limited = self._limits()
-            looked_up = evaluated if limited is None else evaluated & ~limited
-            rows = self._lookup.rows(looked_up)
-            ask = evaluated & (rows == UNTOLD) if limited is None else evaluated & (limited | (rows == UNTOLD))
-            rows[ask] = UNTOLD
-            found = np.where(looked_up & ~ask, rows, -1)
-            rewards = self.columns.rewards(self.task_numbers, found)
+            ask = np.zeros(self.n, dtype=np.bool_) if limited is None else evaluated & limited
+            rows = np.where(evaluated & ~ask, self._lookup.rows(evaluated & ~ask), MISSING)
+            rewards = self.columns.rewards(self.task_numbers, rows)
         which = np.flatnonzero(ask)
         if not which.size:
             return rewards, rows, {}

@@ -5,7 +5,7 @@ Whether a layer can be added depends on the height and width of its predecessor 
 """
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,14 +155,13 @@ class _Cost:
 
     Attributes:
         channels: of each node, the image being node 0, shape `(n, d + 1)`.
+        widest: most channels of any node, shape `(n,)`.
         parameters: shape `(n,)`.
     """
 
     channels: NDArray[np.float64]
-    parameters: NDArray[np.float64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.parameters = np.zeros(len(self.channels))
+    widest: NDArray[np.float64]
+    parameters: NDArray[np.float64]
 
 
 class GraphWalk(Walk):
@@ -192,7 +191,7 @@ class GraphWalk(Walk):
         self._offsets = np.zeros((n, 2), dtype=np.int64)
         self._stops = np.zeros(n, dtype=np.int8)
         self._node_sizes = np.zeros((n, self._side), dtype=np.uint16)
-        self._cost = _Cost(np.zeros((n, self._side)))
+        self._cost = _Cost(np.zeros((n, self._side)), np.zeros(n), np.zeros(n))
         self._weighs = np.array([word.operation.has_weights for word in self.words])
         self._areas = np.array([word.kernel**2 for word in self.words])
         self._concatenates = np.array([word.operation is Operation.CONCATENATION for word in self.words])
@@ -204,17 +203,16 @@ class GraphWalk(Walk):
             self._shapes.append(input_shape)
         return self._shapes.index(input_shape)
 
-    def start(self, which: Flags | None, shapes: Numbers) -> None:
-        """Begin anew with the empty draft, in all places or where `which` says so."""
-        chosen = slice(None) if which is None else which
+    def start(self, which: Flags, shapes: Numbers) -> None:
+        """Begin anew with the empty draft where `which` says so."""
         sizes = np.array([self._sizes.number(*shape[:2]) for shape in self._shapes], dtype=np.uint16)
         channels = np.array([shape[2] for shape in self._shapes], dtype=np.float64)
-        self.graphs.depth[chosen] = 0
-        self._offsets[chosen] = 0
-        self._stops[chosen] = 0
-        self._node_sizes[chosen, 0] = sizes.take(shapes)[chosen]
-        self._cost.channels[chosen, 0] = channels.take(shapes)[chosen]
-        self._cost.parameters[chosen] = 0.0
+        self.graphs.depth[which] = 0
+        self._offsets[which] = 0
+        self._stops[which] = 0
+        self._node_sizes[which, 0] = sizes.take(shapes)[which]
+        self._cost.channels[which, 0] = self._cost.widest[which] = channels.take(shapes)[which]
+        self._cost.parameters[which] = 0.0
 
     def act(self, actions: Numbers) -> NDArray[np.int8]:
         """Take one action in every place; return the stop codes."""
@@ -277,7 +275,9 @@ class GraphWalk(Walk):
         larger = np.maximum(sources, others)
         joined = 2 * larger if profile.concatenation_pads_channels else sources + others
         width = max(profile.width_cap, profile.base_width)
-        channels[which, self.graphs.depth[which]] = np.where(weighs, width, np.where(self._concatenates.take(word), joined, larger))
+        channels_of_it = np.where(weighs, width, np.where(self._concatenates.take(word), joined, larger))
+        channels[which, self.graphs.depth[which]] = channels_of_it
+        self._cost.widest[which] = np.maximum(self._cost.widest[which], channels_of_it)
         self._cost.parameters[which] += np.where(weighs, width * (sources * areas + 3), 0)
 
     @property
@@ -346,9 +346,7 @@ class GraphWalk(Walk):
 
         A generous estimate: every convolution is as wide as any, every leaf as wide as the widest.
         """
-        profile, depth = self._profile, self.graphs.depth + 1
-        inside = np.arange(self._side) < depth[:, np.newaxis]
-        widest = (self._cost.channels * inside).max(axis=1)
+        profile, depth, widest = self._profile, self.graphs.depth + 1, self._cost.widest
         layers = self._cost.parameters + max(profile.width_cap, profile.base_width) * (widest * self._areas.max() + 3)
         doubles = profile.leaves is LeafMerge.PAIRWISE and profile.concatenation_pads_channels
         features = 2 * widest * (2.0**depth if doubles else depth)

@@ -19,8 +19,6 @@ from nasgym.evaluation.tables import CodeIndex, KeyIndex, Table
 
 MISSING = -1
 """Row of a network that the table does not hold."""
-UNTOLD = -2
-"""Row of a network that has no key: only its canonical id tells where it is."""
 
 _CHUNK = 1 << 16
 
@@ -28,14 +26,14 @@ _CHUNK = 1 << 16
 class Lookup(Protocol):
     """Rows of the networks of a walk."""
 
-    def start(self, which: Flags | None) -> None:
-        """Hear that drafts began anew, all or where `which` says so."""
+    def start(self, which: Flags) -> None:
+        """Hear that the drafts `which` began anew."""
 
     def act(self) -> None:
         """Hear that an action was taken in every place."""
 
     def rows(self, asked: Flags) -> NDArray[np.int64]:
-        """Return the row of every network, `MISSING` or `UNTOLD`; where it is not `asked` for, anything."""
+        """Return the row of every network, or `MISSING`; where it is not `asked` for, anything."""
 
 
 def lookup(walk: Walk, table: Table) -> Lookup | None:
@@ -67,11 +65,11 @@ class CodeLookup:
         self._added = np.zeros(0, dtype=np.uint64)
         self._strays = np.zeros(0, dtype=np.bool_)
 
-    def start(self, which: Flags | None) -> None:
-        """Hear that drafts began anew."""
-        np.copyto(self._codes, self._begin, where=True if which is None else which)
+    def start(self, which: Flags) -> None:
+        """Hear that the drafts `which` began anew."""
+        np.putmask(self._codes, which, self._begin)
         if self._strange is not None:
-            np.copyto(self._strange, False, where=True if which is None else which)
+            np.putmask(self._strange, which, False)
 
     def act(self) -> None:
         """Hear that an action was taken in every place."""
@@ -133,25 +131,42 @@ class GraphLookup:
         keys, rows = _table_keys(table, GraphKeys(table.layout.words, table.words.shape[1], leaves))
         self._index = KeyIndex(keys)
         self._rows = np.append(rows, MISSING)
-        self._known = np.full(walk.n, UNTOLD, dtype=np.int64)
+        self._table = table
+        self._by_id: dict[bytes, int] = {}
+        self._known = np.full(walk.n, MISSING, dtype=np.int64)
         self._depths = np.full(walk.n, -1, dtype=np.int64)
 
-    def start(self, which: Flags | None) -> None:
-        """Hear that drafts began anew."""
-        np.copyto(self._depths, -1, where=True if which is None else which)
+    def start(self, which: Flags) -> None:
+        """Hear that the drafts `which` began anew."""
+        np.putmask(self._depths, which, -1)
 
     def act(self) -> None:
         """Hear that an action was taken in every place."""
 
     def rows(self, asked: Flags) -> NDArray[np.int64]:
-        """Return the row of every network, `MISSING` or `UNTOLD`."""
+        """Return the row of every network, or `MISSING`."""
         depths = self._walk.graphs.depth
         changed: Numbers = np.flatnonzero(asked & (depths != self._depths))
         if changed.size:
             keys, have = self._keys.of(self._walk.graphs.take(changed))
-            self._known[changed] = np.where(have, self._rows.take(self._index.rows(keys)), UNTOLD)
+            self._known[changed] = self._rows.take(self._index.rows(keys))
             self._depths[changed] = depths[changed]
+            tied = changed[~have]
+            if tied.size:
+                self._known[tied] = self._rows_by_id(tied)
         return self._known.copy()
+
+    def _rows_by_id(self, which: Numbers) -> list[int]:
+        """Return the rows of the graphs `which`, found by canonical id, each graph once."""
+        networks = self._walk.snapshot()
+        rows = []
+        for number in which.tolist():
+            written = networks.window[number].tobytes()
+            if written not in self._by_id:
+                row = self._table.row(networks.architecture(number))
+                self._by_id[written] = MISSING if row is None else row
+            rows.append(self._by_id[written])
+        return rows
 
 
 def _table_keys(table: Table, keys: GraphKeys) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -24,7 +24,7 @@ def tell_moment(
     infos.add("step", which.copy, episodes.steps.copy())
     infos.add("valid", which.copy, (stops != ILLEGAL) & (stops != INVALID))
     infos.add("nsc", which.copy, Deferred(networks.nsc))
-    infos.add("pointers", which.copy, networks.pointers)
+    infos.add("pointers", which.copy, Deferred(networks.pointers.copy))
 
 
 def tell_step(infos: Infos, episodes: Episodes, step: Step, networks: Snapshot, which: Flags) -> None:

@@ -121,6 +121,7 @@ class SequenceWalk(Walk):
         self.moves = np.zeros(n, dtype=np.intp)
         self._n_actions = len(space.actions)
         self._is_header = np.array([isinstance(action, SetHeader) for action in space.actions])
+        self._no_pointers = np.zeros((n, 2), dtype=np.int64)
         self._place_numbers(space)
 
     def _place_numbers(self, space: SearchSpace) -> None:
@@ -170,12 +171,9 @@ class SequenceWalk(Walk):
         """Return where an action is illegal, which leaves the plan as it is, shape `(n_places, n_actions)`."""
         return (self._endings[places.after] == ILLEGAL) & (self._endings == 0)[:, np.newaxis]
 
-    def start(self, which: Flags | None, shapes: Numbers) -> None:
-        """Begin anew with the empty draft, in all places or where `which` says so."""
-        if which is None:
-            self._states = self._starts.take(shapes)
-        else:
-            np.copyto(self._states, self._starts.take(shapes), where=which)
+    def start(self, which: Flags, shapes: Numbers) -> None:
+        """Begin anew with the empty draft where `which` says so."""
+        np.putmask(self._states, which, self._starts.take(shapes))
 
     def act(self, actions: Numbers) -> NDArray[np.int8]:
         """Take one action in every place; return the stop codes."""
@@ -196,7 +194,7 @@ class SequenceWalk(Walk):
     @property
     def pointers(self) -> Numbers:
         """Zeros: there are no pointers here."""
-        return np.zeros((self.n, 2), dtype=np.int64)
+        return self._no_pointers
 
     def mask(self) -> NDArray[np.int8]:
         """Return 1 for the legal actions that lead to a network that exists, shape `(n, n_actions)`."""

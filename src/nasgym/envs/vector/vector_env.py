@@ -181,7 +181,7 @@ class ArchitectureVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
 
     def _begin(self, which: Flags) -> None:
         """Begin episodes where `which` says so."""
-        self.episodes.start(None if which.all() else which)
+        self.episodes.start(which)
 
     def _settle(self, step: Step, actions: Numbers, playing: Flags) -> tuple[Flags, Flags]:
         """Return where what Gymnasium calls an episode terminated, and where it was truncated."""

@@ -92,11 +92,11 @@ class Walk(ABC):
         self._rows = RowBuffer(n, space.n_rows, at_once)
 
     @abstractmethod
-    def start(self, which: Flags | None, shapes: Numbers) -> None:
-        """Begin anew with the empty draft, in all places or where `which` says so.
+    def start(self, which: Flags, shapes: Numbers) -> None:
+        """Begin anew with the empty draft where `which` says so.
 
         Args:
-            which: shape `(n,)`; all if `None`.
+            which: shape `(n,)`.
             shapes: number of the image shape of every place, as `shape_number` gave it, shape `(n,)`.
         """
 
@@ -119,7 +119,7 @@ class Walk(ABC):
     @property
     @abstractmethod
     def pointers(self) -> Numbers:
-        """Offsets of the two pointers, shape `(n, 2)`, an array of the caller's own."""
+        """Offsets of the two pointers, shape `(n, 2)`, an array that does not change."""
 
     @abstractmethod
     def mask(self) -> NDArray[np.int8]:
@@ -153,7 +153,7 @@ class Walk(ABC):
         return None
 
     def snapshot(self) -> Snapshot:
-        """Return the architectures as they are now; its arrays are the caller's own."""
+        """Return the architectures as they are now; its arrays do not change."""
         layout = self.layout
         rows = [self._rows.row(layout.first_slot + place) for place in range(len(layout.slots))]
         return Snapshot(

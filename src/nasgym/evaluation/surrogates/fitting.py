@@ -1,8 +1,8 @@
 """Fitting a surrogate to a table: gradient-boosted trees, kept as plain arrays.
 
 Boosted trees, because on NAS-Bench-MR they rank left-out networks better than extremely randomised trees and
-histogram boosting (docs/tables.md); arrays, because a pickle can run anything, and fitting anew would give other trees
-with another version of scikit-learn.
+histogram boosting (`python -m benchmarks.surrogates`); arrays, because a pickle can run anything, and fitting anew
+would give other trees with another version of scikit-learn.
 """
 
 from dataclasses import asdict
@@ -47,7 +47,7 @@ def fit_surrogate(table: Table, out: str | Path, *, seed: int = 0) -> Surrogate:
     features = Features(table.layout).of(table.layout_arrays)
     forests, fits = [], []
     for number, task in enumerate(table.tasks):
-        targets = _targets(table, number)
+        targets = mean_accuracies(table, number)
         known = np.flatnonzero(~np.isnan(targets))
         if known.size < MIN_NETWORKS:
             raise TableError(
@@ -73,7 +73,7 @@ def fit_surrogate(table: Table, out: str | Path, *, seed: int = 0) -> Surrogate:
     return Surrogate(out)
 
 
-def _targets(table: Table, task: int) -> NDArray[np.float64]:
+def mean_accuracies(table: Table, task: int) -> NDArray[np.float64]:
     """Return the mean accuracy of each network, NaN where none completed, shape `(n,)`."""
     completed = table.states[task] == COMPLETED
     counts = completed.sum(axis=0)
@@ -87,7 +87,7 @@ def _seed_to_seed(table: Table, task: int) -> float | None:
     freedom = np.maximum(completed.sum(axis=0) - 1, 0).sum()
     if not freedom:
         return None
-    deviations = np.where(completed, table.accuracies[task] - _targets(table, task), 0.0)
+    deviations = np.where(completed, table.accuracies[task] - mean_accuracies(table, task), 0.0)
     return float(np.sqrt((deviations**2).sum() / freedom))
 
 
@@ -109,7 +109,15 @@ def _cross_validated(inputs: NDArray[np.float32], targets: NDArray[np.float64], 
 
 def _fitted(inputs: NDArray[np.float32], targets: NDArray[np.float64], seed: int) -> Forest:
     base = float(targets.mean())
-    model = GradientBoostingRegressor(
+    model = boosted_trees(seed)
+    model.fit(inputs, targets - base)
+    trees = [tree.tree_ for tree in model.estimators_[:, 0]]
+    return Forest.of_trees(trees, base=base, scale=LEARNING_RATE)
+
+
+def boosted_trees(seed: int) -> GradientBoostingRegressor:
+    """Return the model, not yet fitted; it expects targets around 0."""
+    return GradientBoostingRegressor(
         n_estimators=TREES,
         max_depth=DEPTH,
         learning_rate=LEARNING_RATE,
@@ -118,9 +126,6 @@ def _fitted(inputs: NDArray[np.float32], targets: NDArray[np.float64], seed: int
         init="zero",
         random_state=_state(seed, "trees"),
     )
-    model.fit(inputs, targets - base)
-    trees = [tree.tree_ for tree in model.estimators_[:, 0]]
-    return Forest.of_trees(trees, base=base, scale=LEARNING_RATE)
 
 
 def _state(seed: int, name: str) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nasgym.architectures import Architecture, Skeleton, architecture_id, canonical
 from nasgym.architectures.actions import AddLayer
-from nasgym.core.errors import PlanError, TableError
+from nasgym.core.errors import ConfigurationError, PlanError
 from nasgym.core.randomness import stream
 from nasgym.evaluation.outcome import Completed, Failed, FailureKind, Metrics, Outcome
 from nasgym.evaluation.request import EvaluationRequest
@@ -64,12 +64,12 @@ class Surrogate:
 
     Raises:
         TableError: no such file, not a surrogate, damaged, or written by a newer nasgym.
-        ConfigurationError: its network profile is unknown.
+        ConfigurationError: its network profile is unknown, or `noise_scale` is negative.
     """
 
     def __init__(self, path: str | Path, *, noise_scale: float = 1.0) -> None:
         if not 0 <= noise_scale < np.inf:
-            raise TableError(f"noise_scale must be 0 or more, got {noise_scale}.")
+            raise ConfigurationError(f"noise_scale must be 0 or more, got {noise_scale}.")
         self.path = Path(path)
         self.noise_scale = noise_scale
         contents = read_container(self.path, SURROGATE)

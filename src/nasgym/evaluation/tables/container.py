@@ -3,8 +3,9 @@
 A safetensors file: the length of the header (8 bytes), a JSON header, raw little-endian arrays. Of the candidates it is
 the one that is a single file (a folder can be copied by halves), is read by memory map (a compressed `.npz` cannot be),
 holds nothing that could be executed (no pickle), is checked for missing and surplus bytes when opened, and can be
-read from other languages with a library or with twenty lines. Our description is JSON in the header's
-`__metadata__`, beside the name and version of the format and a SHA-256 of all of it, which is checked, too.
+read from other languages with a library or with twenty lines. The entry `nasgym` of the header's `__metadata__` is JSON:
+name and version of the format, our description, and a SHA-256 of all of it, which is checked, too. (One
+entry, because safetensors writes several in an order that changes from run to run.)
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from safetensors.numpy import save
 
 from nasgym.core.errors import TableError
 
+_ENTRY = "nasgym"
 _LENGTH_BYTES = 8
 _DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "U64": np.uint64, "F32": np.float32, "F64": np.float64}
 
@@ -65,12 +67,12 @@ def write_container(
         TableError: it cannot be written.
     """
     ordered = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    text = json.dumps(description, sort_keys=True, ensure_ascii=False)
-    digest = _digest(text, ordered)
-    about = {"format": kind.name, "version": str(kind.version), "description": text, "sha256": digest}
+    about = {"format": kind.name, "version": kind.version, "description": dict(description)}
+    digest = _digest(about, ordered)
+    text = json.dumps(about | {"sha256": digest}, sort_keys=True, ensure_ascii=False)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(save(ordered, metadata=about))
+        part.write_bytes(save(ordered, metadata={_ENTRY: text}))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -86,26 +88,35 @@ def read_container(path: Path, kind: Format) -> Contents:
     """
     try:
         with safe_open(path, framework="np") as file:
-            about = file.metadata() or {}
+            text = (file.metadata() or {}).get(_ENTRY)
     except FileNotFoundError as error:
         raise TableError(f"{path}: no such file; `nasgym table build` and `nasgym table import` write one.") from error
     except (OSError, SafetensorError) as error:
         raise TableError(f"{path}: not a {kind.noun}, or damaged or cut short: {error}.") from error
-    if about.get("format") != kind.name:
-        raise TableError(f"{path}: not a {kind.noun} (format {about.get('format')!r}, expected {kind.name!r}).")
-    version = about.get("version", "")
-    if not version.isdecimal() or int(version) > kind.version:
+    about = _about(path, kind, text)
+    arrays = _mapped(path)
+    digest = about.pop("sha256")
+    if digest != _digest(about, arrays):
+        raise TableError(f"{path}: the {kind.noun} is damaged (its SHA-256 does not fit); copy or build it again.")
+    return Contents(about["description"], arrays, digest)
+
+
+def _about(path: Path, kind: Format, text: str | None) -> dict[str, Any]:
+    """Return what a file says about itself, once it is of this kind and not too new."""
+    try:
+        about = json.loads(text or "{}")
+    except ValueError as error:
+        raise TableError(f"{path}: the {kind.noun} is damaged: {error}.") from error
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != kind.name:
+        raise TableError(f"{path}: not a {kind.noun} (format {found!r}, expected {kind.name!r}).")
+    version = about.get("version")
+    if not isinstance(version, int) or not 1 <= version <= kind.version:
         raise TableError(
             f"{path}: the {kind.noun} has version {version!r}, this nasgym reads up to {kind.version}; "
             "install a newer nasgym, or write the file again with this one."
         )
-    arrays = _mapped(path)
-    text = about.get("description", "")
-    digest = _digest(text, arrays)
-    if digest != about.get("sha256"):
-        raise TableError(f"{path}: the {kind.noun} is damaged (its SHA-256 does not fit); copy or build it again.")
-    description: dict[str, Any] = json.loads(text)
-    return Contents(description, arrays, digest)
+    return {name: about.get(name) for name in ("format", "version", "description", "sha256")}
 
 
 def _mapped(path: Path) -> dict[str, NDArray[Any]]:
@@ -126,8 +137,8 @@ def _mapped(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
-    total = hashlib.sha256(text.encode())
+def _digest(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    total = hashlib.sha256(json.dumps(about, sort_keys=True, ensure_ascii=False).encode())
     for name, array in arrays.items():
         total.update(f"{name} {array.dtype.str} {array.shape}".encode())
         total.update(array.reshape(-1).view(np.uint8).data)
