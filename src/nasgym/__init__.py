@@ -1,5 +1,10 @@
-"""nasgym: search for small networks on your own images, and NAS as Gymnasium environments."""
+"""nasgym: search for small networks on your own images, and NAS as Gymnasium environments.
 
+Imported after gymnasium, this package makes its environments known to `gymnasium.make`; so does
+`import nasgym.envs`, in any order.
+"""
+
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,3 +39,7 @@ def __getattr__(name: str) -> Any:
 
         return version("nasgym")
     raise AttributeError(f"module 'nasgym' has no attribute {name!r}")
+
+
+if "gymnasium" in sys.modules:
+    import nasgym.envs  # noqa: F401 - registers the ids; without gymnasium there is nothing to register them with

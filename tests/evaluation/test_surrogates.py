@@ -123,7 +123,9 @@ def test_costs_are_those_of_the_plan(surrogate: Surrogate) -> None:
 def test_accuracies_stay_between_0_and_1(surrogate: Surrogate) -> None:
     wild = Surrogate(surrogate.path, noise_scale=1000)
     outcomes = [wild.evaluate(EvaluationRequest(NETWORKS[0], TASK.task, TASK.fidelity, seed)) for seed in range(50)]
-    assert {outcome.accuracy for outcome in outcomes if isinstance(outcome, Completed)} == {0.0, 1.0}
+    accuracies = [outcome.accuracy for outcome in outcomes if isinstance(outcome, Completed)]
+    assert len(accuracies) == 50
+    assert (min(accuracies), max(accuracies)) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ from nasgym.core.randomness import stream
 from nasgym.evaluation import Completed, EvaluationRequest, Failed, FailureKind, Metrics
 from nasgym.evaluation.tables import Repeats, Table, TableBuilder, TableDescription, TableTask, TabularBenchmark
 from nasgym.evaluation.tables.layout import Layout
+from nasgym.networks.profiles import profile
 from nasgym.tasks import Budget, Fidelity
 from nasgym.testing.estimators import check_estimator
+
+GOLDEN_NETWORKS = ["empty", "conv3 maxpool2", "conv5(0) conv3(0) add(1,2)"]
 
 
 @pytest.fixture(scope="module")
@@ -331,3 +335,25 @@ def test_an_unknown_task_names_the_nearest(chains: Table) -> None:
 def test_a_table_without_a_space_says_so(chains: Table) -> None:
     with pytest.raises(TableError, match="names no search space"):
         _ = chains.space
+
+
+def test_a_table_written_by_the_first_version_is_still_read() -> None:
+    table = Table(Path(__file__).parent / "golden" / "table-1.table")
+    assert [str(architecture) for architecture in table.architectures()] == GOLDEN_NETWORKS
+    benchmark = TabularBenchmark(table)
+    outcomes = [benchmark.evaluate(request(parse_architecture(text), LEAVES)) for text in GOLDEN_NETWORKS]
+    metrics = Metrics(parameters=1000, flops=2000, density=0.5, seconds=1.5)
+    assert outcomes == [
+        Completed(0.25 * (GOLDEN_NETWORKS.index(text) + 1), metrics) for text in GOLDEN_NETWORKS[:2]
+    ] + [Failed(FailureKind.DIVERGED, "Diverged, according to table 'golden'.", metrics)]
+    assert table.test_score(0, 1) == 0.75
+
+
+def test_a_table_of_another_profile_of_the_same_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = sample_table(tmp_path / "old.table", CHAINS[:3])
+    changed = replace(profile("default"), base_width=17)
+    monkeypatch.setattr("nasgym.evaluation.tables.table.profile", lambda name: changed)
+    with pytest.raises(TableError, match="made with another network profile 'default' than this nasgym has"):
+        Table(table.path)

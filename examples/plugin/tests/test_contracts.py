@@ -221,7 +221,7 @@ def put_seeds(url: str, first: int, last: int) -> None:
 
 def test_processes_with_overlapping_keys_lose_and_repeat_nothing(new_url: Callable[[], str]) -> None:
     url = new_url()
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         for future in [pool.submit(put_seeds, url, 0, 60), pool.submit(put_seeds, url, 30, 90)]:
             future.result()
     assert sorted(row.key.seed for row in open_store(url).evaluations()) == list(range(90))

@@ -6,8 +6,20 @@ this one does nothing else, and does not import torch.
 
 from nasgym.envs.architecture_env import ArchitectureEnv
 from nasgym.envs.config import EnvConfig, Objective, RewardTiming
+from nasgym.envs.meta_episode import MetaEpisode
 from nasgym.envs.registration import ENVIRONMENTS, register_environments
+from nasgym.envs.signals import MetaEpisodes, Signal
 
-__all__ = ["ENVIRONMENTS", "ArchitectureEnv", "EnvConfig", "Objective", "RewardTiming", "register_environments"]
+__all__ = [
+    "ENVIRONMENTS",
+    "ArchitectureEnv",
+    "EnvConfig",
+    "MetaEpisode",
+    "MetaEpisodes",
+    "Objective",
+    "RewardTiming",
+    "Signal",
+    "register_environments",
+]
 
 register_environments()

@@ -14,6 +14,7 @@ ENVIRONMENTS = {
 """Kind of search space by id."""
 
 ENTRY_POINT = "nasgym.envs.architecture_env:ArchitectureEnv"
+VECTOR_ENTRY_POINT = "nasgym.envs.vector:make_vector_env"
 
 
 def register_environments() -> None:
@@ -24,4 +25,10 @@ def register_environments() -> None:
     """
     for name, kind in ENVIRONMENTS.items():
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point=ENTRY_POINT, nondeterministic=True, kwargs={"kind": kind})
+            gymnasium.register(
+                name,
+                entry_point=ENTRY_POINT,
+                vector_entry_point=VECTOR_ENTRY_POINT,
+                nondeterministic=True,
+                kwargs={"kind": kind},
+            )

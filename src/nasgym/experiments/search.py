@@ -196,7 +196,8 @@ class _Search:
             linear = workforce.submit(linear_baseline, self.task)
             steps, reason = self._search(workforce, known, clock)
             self._final_training(self._final_jobs(steps), workforce, clock, reason)
-            return finish(self._ending(clock), self._linear(linear))
+            baseline = self._linear(linear)
+            return finish(self._ending(clock), baseline)
 
     def _search(self, workforce: Workforce, known: int, clock: Clock) -> tuple[list[Step], str]:
         """Return the candidates with their outcomes, and in words why there are no more."""

@@ -145,9 +145,7 @@ class Trunk:
     skeleton: Skeleton = Skeleton.LAYERED
 
     @classmethod
-    def whole(
-        cls, architecture: Architecture, input_shape: tuple[int, int, int], profile: NetworkProfile
-    ) -> "Trunk":
+    def whole(cls, architecture: Architecture, input_shape: tuple[int, int, int], profile: NetworkProfile) -> "Trunk":
         """Return the trunk of a network with a fixed skeleton.
 
         Raises:

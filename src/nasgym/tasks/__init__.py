@@ -2,6 +2,7 @@
 
 from nasgym.tasks.baseline import BaselineScore, linear_baseline
 from nasgym.tasks.description import TaskDescription, describe
+from nasgym.tasks.distribution import TaskDistribution, WeightedTasks, task_distribution
 from nasgym.tasks.image_task import ImageTask, make_task
 from nasgym.tasks.task import Budget, Fidelity, Task
 
@@ -12,7 +13,10 @@ __all__ = [
     "ImageTask",
     "Task",
     "TaskDescription",
+    "TaskDistribution",
+    "WeightedTasks",
     "describe",
     "linear_baseline",
     "make_task",
+    "task_distribution",
 ]

@@ -126,6 +126,7 @@ class ArchitectureVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         if given is not None:
             tasks = self._given_tasks(given)
             self._put_on(which, [task for task, chosen in zip(tasks, which.tolist(), strict=True) if chosen])
+        self._seed(which, seeds, draws=given is None)
         forget = np.array([one is not None for one in seeds]) | bool(options.get("new_meta_episode", False))
         self.episodes.incumbents[which & forget] = 0.0
         self._begin(which)
@@ -178,6 +179,9 @@ class ArchitectureVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         del kwargs
         if isinstance(self.config.store, str | Path) and isinstance(self.evaluator.cache, Store):
             self.evaluator.cache.close()
+
+    def _seed(self, which: Flags, seeds: list[int | None], *, draws: bool) -> None:
+        """Hear of the seeds of a reset, and whether tasks are drawn in it: here nothing is."""
 
     def _begin(self, which: Flags) -> None:
         """Begin episodes where `which` says so."""

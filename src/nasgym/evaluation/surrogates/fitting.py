@@ -60,6 +60,7 @@ def fit_surrogate(table: Table, out: str | Path, *, seed: int = 0) -> Surrogate:
     description = {
         "table": table.description.to_json(),
         "table_sha256": table.digest,
+        "profile_fingerprint": table.profile.fingerprint,
         "layout": table.layout.to_json(),
         "layers": int(table.layout_arrays["words"].shape[1]),
         "fits": [asdict(fit) for fit in fits],

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nasgym.architectures import Architecture, Skeleton, architecture_id, canonical
 from nasgym.architectures.actions import AddLayer
-from nasgym.core.errors import ConfigurationError, PlanError
+from nasgym.core.errors import ConfigurationError, PlanError, TableError
 from nasgym.core.randomness import stream
 from nasgym.evaluation.outcome import Completed, Failed, FailureKind, Metrics, Outcome
 from nasgym.evaluation.request import EvaluationRequest
@@ -63,7 +63,7 @@ class Surrogate:
         fits: how good it is on each task.
 
     Raises:
-        TableError: no such file, not a surrogate, damaged, or written by a newer nasgym.
+        TableError: no such file, not a surrogate, damaged, written by a newer nasgym, or of another network profile.
         ConfigurationError: its network profile is unknown, or `noise_scale` is negative.
     """
 
@@ -77,6 +77,12 @@ class Surrogate:
         self.description = TableDescription.from_json(contents.description["table"])
         self.layout = Layout.from_json(contents.description["layout"], self.description.skeleton)
         self._profile = profile(self.description.profile)
+        changed = contents.description["profile_fingerprint"] != self._profile.fingerprint
+        if changed and self.description.skeleton is Skeleton.LAYERED:  # a profile decides nothing of other networks
+            raise TableError(
+                f"{self.path}: the surrogate was fitted to networks of another profile {self._profile.name!r} than "
+                "this nasgym has; fit it again."
+            )
         self._depth: int = contents.description["layers"]
         self.fits = tuple(Fit(**fit) for fit in contents.description["fits"])
         self._features = Features(self.layout)

@@ -3,8 +3,8 @@
 A safetensors file: the length of the header (8 bytes), a JSON header, raw little-endian arrays. Of the candidates it is
 the one that is a single file (a folder can be copied by halves), is read by memory map (a compressed `.npz` cannot be),
 holds nothing that could be executed (no pickle), is checked for missing and surplus bytes when opened, and can be
-read from other languages with a library or with twenty lines. The entry `nasgym` of the header's `__metadata__` is JSON:
-name and version of the format, our description, and a SHA-256 of all of it, which is checked, too. (One
+read from other languages with a library or with twenty lines. The entry `nasgym` of the header's `__metadata__` is
+JSON: name and version of the format, our description, and a SHA-256 of all of it, which is checked, too. (One
 entry, because safetensors writes several in an order that changes from run to run.)
 """
 

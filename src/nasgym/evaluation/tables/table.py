@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures import Architecture, architecture_id
+from nasgym.architectures import Architecture, Skeleton, architecture_id
 from nasgym.architectures.spaces import BUILT_IN, SearchSpace, load_space, space_from_text
 from nasgym.core.errors import TableError, nearest
 from nasgym.evaluation.outcome import Completed, Failed, FailureKind, Metrics, Outcome
@@ -44,7 +44,7 @@ class Table:
         densities: edges / nodes, shape `(t, n)`, float64.
 
     Raises:
-        TableError: no such file, not a table, damaged, or written by a newer nasgym.
+        TableError: no such file, not a table, damaged, written by a newer nasgym, or of another network profile.
         ConfigurationError: its network profile is unknown.
     """
 
@@ -56,7 +56,8 @@ class Table:
         self.description = TableDescription.from_json(contents.description["table"])
         self.layout = Layout.from_json(contents.description["layout"], self.description.skeleton)
         self.profile: NetworkProfile = profile(self.description.profile)
-        if contents.description["profile_fingerprint"] != self.profile.fingerprint:
+        changed = contents.description["profile_fingerprint"] != self.profile.fingerprint
+        if changed and self.description.skeleton is Skeleton.LAYERED:  # a profile decides nothing of other networks
             raise TableError(
                 f"{self.path}: the table was made with another network profile {self.profile.name!r} than this nasgym "
                 "has; build it again."
