@@ -28,7 +28,7 @@ from nasgym.core.errors import PlanError
 from nasgym.core.randomness import stream
 from nasgym.data import Part
 from nasgym.evaluation import Completed, EvaluationRequest
-from nasgym.evaluation.final import FinalTraining, train_final
+from nasgym.evaluation.final import FinalTraining, TrainedNetwork, score_on_test_images, train_final
 from nasgym.evaluation.recipes import Adam, OneCycle, Precision, Profile, Recipe, Sgd, Weights, training_profile
 from nasgym.evaluation.training import TrainingEstimator
 from nasgym.networks.build import build
@@ -158,6 +158,11 @@ def random_chains(n: int, seed: int, side: int = 32) -> list[str]:
     return chains
 
 
+def _test_accuracy(trained: TrainedNetwork, task: ImageTask) -> float:
+    score = score_on_test_images(trained, task)
+    return score.accuracy if score else 0.0
+
+
 def fidelity(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
     """Rank agreement (Kendall τ) of search evaluations with final trainings judged on the test images."""
     chains = random_chains(bench.n_chains, seed=0)
@@ -167,7 +172,7 @@ def fidelity(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
             train_final(task, parse_architecture(chain), DEFAULT, 7, how=FinalTraining(threads=1, device="cpu"))
             for chain in chains
         ]
-        truth = [trained.test.accuracy if trained.test else 0.0 for trained in final]
+        truth = [_test_accuracy(trained, task) for trained in final]
         yield Figure(f"{task.name}: final training", sum(trained.seconds for trained in final), "s")
         for epochs in lengths:
             answers = [bench.search(DEFAULT, chain, task, bench.seeds[0], epochs) for chain in chains]
@@ -208,7 +213,10 @@ def final(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
             task.name: [train_final(task, architecture, change(DEFAULT), seed, how=how) for seed in bench.seeds]
             for task in bench.tasks.values()
         }
-        each = {task: float(np.mean([one.test.accuracy for one in many if one.test])) for task, many in trained.items()}
+        each = {
+            task: float(np.mean([_test_accuracy(one, bench.tasks[task]) for one in many]))
+            for task, many in trained.items()
+        }
         print(f"  {name:22s} {' '.join(f'{task} {value:.3f}' for task, value in each.items())}", flush=True)
         accuracy = float(np.mean(list(each.values())))
         yield Figure(f"{name}: test accuracy", accuracy, "", baseline)

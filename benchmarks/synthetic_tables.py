@@ -65,7 +65,7 @@ def _write(path: Path, space: SearchSpace, n: int, n_tasks: int) -> None:
 def _networks(space: SearchSpace) -> Iterator[Architecture]:
     """Yield networks of `space`: all of them by depth, or those that random walks come upon."""
     if space.kind == "chain":
-        words = [action for action in space.actions[:-1]]
+        words = space.actions[:-1]
         for depth in range(space.max_layers + 1):
             for chosen in product(words, repeat=depth):
                 yield Architecture(

@@ -147,7 +147,7 @@ def lost(folder: Path) -> set[str]:
 @pytest.mark.slow
 def test_a_search_keeps_to_its_budget_and_trains_a_finalist(shell: Shell):
     started = time.monotonic()
-    said = shell.run("search", "digits", "--budget", "25s", "--json")
+    said = shell.run("search", "digits", "--budget", "30s", "--json")
     wall = time.monotonic() - started
     assert said.code == 0, said.err
     result = json.loads(said.out)
@@ -155,8 +155,8 @@ def test_a_search_keeps_to_its_budget_and_trains_a_finalist(shell: Shell):
         (run,) = store.runs()
         slowest = max(step.outcome.metrics.seconds for step in store.steps(run.id))
         finalists = list(store.steps(run.id, phase="final"))
-    print(f"25 s: {result['seconds']} s, {wall:.1f} s with start and end, {result['evaluations']} networks")
+    print(f"30 s: {result['seconds']} s, {wall:.1f} s with start and end, {result['evaluations']} networks")
     assert finalists
     assert result["evaluations"] >= 1
-    assert result["seconds"] < 25 + slowest
-    assert wall < 25 + slowest + 10  # the interpreter starts and ends outside the budget
+    assert result["seconds"] < 30 + slowest
+    assert wall < 30 + slowest + 15  # the interpreter starts and ends outside the budget

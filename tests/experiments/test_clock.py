@@ -56,9 +56,12 @@ def test_without_any_network_the_search_goes_on_until_the_budget_is_spent():
         assert clock(101).seconds_to_wait(outcomes) is None
 
 
-def test_what_is_at_work_is_given_up_when_it_would_cost_final_training_more_than_half():
+def test_what_is_at_work_is_waited_for_until_it_costs_final_training_half():
     assert clock(50).seconds_to_wait(taking(10)) == pytest.approx(25, abs=0.5)
-    assert clock(76).seconds_to_wait(taking(10)) == 0
+
+
+def test_what_is_at_work_is_waited_for_as_long_as_one_training_takes():
+    assert clock(95).seconds_to_wait(taking(10, 10, 12)) == 10
 
 
 def test_final_training_ends_early_enough_for_the_report():

@@ -1,6 +1,6 @@
 """Several episodes on one task as one: what an agent needs whose memory is to learn how to search."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -44,13 +44,13 @@ class MetaEpisode(gymnasium.Wrapper[Observation, np.int64, Observation, np.int64
         env: gymnasium.Env[Observation, np.int64],
         episodes: int,
         tasks: TaskDistribution | Sequence[Task] | Callable[[np.random.Generator], Task] | None = None,
-        observe: Iterable[Signal | str] = tuple(Signal),
+        observe: Sequence[Signal | str] = tuple(Signal),
     ) -> None:
         super().__init__(env)
         inner = env.unwrapped
         if not isinstance(inner, ArchitectureEnv) or not isinstance(env.observation_space, spaces.Box):
             raise ConfigurationError(f"Meta-episodes are made of an ArchitectureEnv, got {env}.")
-        self.settings = MetaEpisodes(episodes, tasks, observe if isinstance(observe, str) else tuple(observe))
+        self.settings = MetaEpisodes(episodes, tasks, observe)
         self._distribution = self.settings.distribution
         self._n_actions = len(inner.search_space.actions)
         self._layout = SignalLayout(

@@ -47,7 +47,7 @@ class MetaEpisodes:
 
     episodes: int
     tasks: TaskDistribution | Sequence[Task] | Callable[[np.random.Generator], Task] | None = None
-    observe: tuple[Signal | str, ...] = tuple(Signal)
+    observe: Sequence[Signal | str] = tuple(Signal)
 
     def __post_init__(self) -> None:
         if isinstance(self.episodes, bool) or not isinstance(self.episodes, int) or self.episodes < 1:

@@ -44,7 +44,6 @@ class Metadata:
         class_names: one name a class, in the order of the scores.
         scaling: what the network sees of a pixel.
         validation: on the validation images.
-        test: on the test images; `None` where there were none.
         kept_epoch: whose weights these are; 1 is the first.
         n_epochs: epochs that were run.
         seed: of the training.
@@ -57,7 +56,6 @@ class Metadata:
     class_names: tuple[str, ...]
     scaling: Scaling
     validation: Score
-    test: Score | None
     kept_epoch: int
     n_epochs: int
     seed: int
@@ -73,7 +71,6 @@ class Metadata:
             class_names=trained.class_names,
             scaling=trained.scaling,
             validation=trained.validation,
-            test=trained.test,
             kept_epoch=trained.kept_epoch,
             n_epochs=len(trained.epochs),
             seed=trained.seed,

@@ -14,9 +14,10 @@ from nasgym.core.randomness import torch_seed
 from nasgym.data import Part
 from nasgym.evaluation.fitting import Epoch, Score, fit, score
 from nasgym.evaluation.hardware import isolated, torch_device
-from nasgym.evaluation.images import Scaler, Scaling, resident
+from nasgym.evaluation.images import Scaling, resident
 from nasgym.evaluation.recipes import Precision, Profile, Weights
 from nasgym.evaluation.training import TrainingImages, course_of, initial_network
+from nasgym.networks.build import build
 from nasgym.networks.plan import Plan, plan
 from nasgym.tasks import Fidelity, ImageTask
 
@@ -55,10 +56,9 @@ class TrainedNetwork:
         scaling: what it sees of a pixel.
         class_names: one name a class.
         validation: on the task's validation images, in fp32; it chose among epochs where the recipe keeps the best.
-        test: on the task's test images, in fp32, computed once; `None` where the task has none.
         epochs: one entry an epoch, in the recipe's own precision.
         kept_epoch: whose weights these are; 1 is the first.
-        seconds: wall-clock time, test included.
+        seconds: wall-clock time.
         seed: of the training.
     """
 
@@ -67,7 +67,6 @@ class TrainedNetwork:
     scaling: Scaling
     class_names: tuple[str, ...]
     validation: Score
-    test: Score | None
     epochs: tuple[Epoch, ...]
     kept_epoch: int
     seconds: float
@@ -119,14 +118,12 @@ def train_final(
             if after_epoch is not None:
                 after_epoch(len(epochs), pace.planned(len(epochs)), epoch)
         network.load_state_dict(weights)
-        scaler = images.scaling.on(device)
         return TrainedNetwork(
             plan=planned,
             weights={name: value.cpu() for name, value in weights.items()},
             scaling=images.scaling,
             class_names=task.class_names,
-            validation=score(network, images.validation, scaler, Precision.FLOAT32),
-            test=_test(network, task, scaler, device),
+            validation=score(network, images.validation, images.scaling.on(device), Precision.FLOAT32),
             epochs=tuple(epochs),
             kept_epoch=kept,
             seconds=time.monotonic() - started,
@@ -164,9 +161,16 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
-def _test(network: nn.Module, task: ImageTask, scaler: Scaler, device: torch.device) -> Score | None:
+def score_on_test_images(trained: TrainedNetwork, task: ImageTask) -> Score | None:
+    """Return what `trained` reaches on the task's test images, in fp32 on the CPU; `None` where there are none.
+
+    For reporting only: nothing may be chosen by it.
+    """
     labels = task.labels(Part.TEST)
     if not len(labels):
         return None
+    device = torch.device("cpu")
+    network = build(trained.plan, torch.Generator())
+    network.load_state_dict(trained.weights)
     images = resident(task.images(Part.TEST), labels, task.input_shape[0], device)
-    return score(network, images, scaler, Precision.FLOAT32)
+    return score(network, images, trained.scaling.on(device), Precision.FLOAT32)

@@ -14,6 +14,8 @@ from nasgym.strategies import Strategy
 from nasgym.tasks import Task
 
 TIME_IS_OVER = "the time for searching is over"
+LOOK_EVERY = 0.5
+"""Seconds between looks at the clock while evaluations are at work."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,20 +68,24 @@ class CandidateSearch:
     def search(self, evaluations: Evaluations, bounds: Bounds, listener: Listener) -> str:
         """Search until the bounds are reached; return in words why it ended."""
         reason = ""
+        deadline: float | None = None
+        clock = bounds.clock
         while True:
             while not reason and self._has_heard_enough(bounds):
                 reason = self._why_stop(bounds) or self._propose(evaluations, listener)
                 self._collect(evaluations, listener, timeout=0)
-            if reason == TIME_IS_OVER:
+            reason = reason or self._time_is_over(bounds)
+            if reason and deadline is None and clock.is_over(self._outcomes):
                 evaluations.withdraw()
+                patience = clock.seconds_to_wait(self._outcomes)
+                deadline = None if patience is None else clock.seconds() + patience
             if reason and not len(evaluations):
                 return reason
-            patience = bounds.clock.seconds_to_wait(self._outcomes)
-            if patience == 0:
+            if deadline is not None and clock.seconds() >= deadline:
                 _log.info("Time is over: %d evaluations at work are given up.", len(evaluations))
                 evaluations.abandon()
                 return TIME_IS_OVER
-            self._collect(evaluations, listener, timeout=patience)
+            self._collect(evaluations, listener, timeout=LOOK_EVERY)
 
     @property
     def steps(self) -> list[Step]:
@@ -103,9 +109,11 @@ class CandidateSearch:
     def _why_stop(self, bounds: Bounds) -> str:
         if bounds.evaluations is not None and len(self._proposals) >= bounds.evaluations:
             return f"{bounds.evaluations} networks were evaluated"
-        if len(self._proposals) >= bounds.known and bounds.clock.is_over(self._outcomes):
-            return TIME_IS_OVER
-        return ""
+        return self._time_is_over(bounds)
+
+    def _time_is_over(self, bounds: Bounds) -> str:
+        over = len(self._proposals) >= bounds.known and bounds.clock.is_over(self._outcomes)
+        return TIME_IS_OVER if over else ""
 
     def _propose(self, evaluations: Evaluations, listener: Listener) -> str:
         """Make the next proposal and have it evaluated unless it is known; return why not, if not."""

@@ -69,14 +69,16 @@ class Clock:
         return self.seconds() + at_work + self._final_seconds(completed) >= self._budget
 
     def seconds_to_wait(self, outcomes: Sequence[Outcome]) -> float | None:
-        """Return for how long evaluations at work may still be waited for; `None`: until they end.
+        """Return for how long evaluations at work are still waited for when the search is over.
 
-        At least one must have completed: without any there is nothing to train in the end.
+        At least as long as one usually takes, since to start workers anew takes time, too. `None`: until the first
+        completes, as without any there is nothing to train in the end.
         """
         completed = _completed(outcomes)
         if self._budget is None or not completed:
             return None
-        return max(0.0, self._budget - (1 - GRACE) * self._final_seconds(completed) - self.seconds())
+        left = self._budget - (1 - GRACE) * self._final_seconds(completed) - self.seconds()
+        return max(left, _typical_seconds(completed))
 
     def end_of_training(self) -> float | None:
         """Return the reading of `time.monotonic` by which final training has to end; `None` without a budget."""

@@ -79,7 +79,7 @@ def task_distribution(
     Raises:
         ConfigurationError: it is none of these.
     """
-    if isinstance(tasks, Sequence) and not isinstance(tasks, str):
+    if isinstance(tasks, Sequence):
         wrong = [task for task in tasks if not isinstance(task, Task)]
         if wrong:
             raise ConfigurationError(f"{wrong[0]!r} is not a task; make it one with nasgym.tasks.make_task.")

@@ -112,7 +112,9 @@ def check_vector_values_are_the_callers_own(
         try:
             _check_equal(("observation", "reward", "terminated", "truncated", "info"), expected, found, "")
         except AssertionError as error:
-            raise AssertionError(f"writing into what was returned changed step {number}{error}: return copies") from None
+            raise AssertionError(
+                f"writing into what was returned changed step {number}{error}: return copies"
+            ) from None
 
 
 def check_vector_actions_outside_the_space_raise(envs: VectorEnv[Any, Any, Any]) -> None:

@@ -141,10 +141,7 @@ class Asked:
             if key not in self._known:
                 unknown.setdefault(key, number)
         fresh = self._ask(unknown, networks)
-        evaluations = []
-        for key in keys:
-            evaluations.append(fresh.pop(key, None) or self._known[key])
-        return evaluations
+        return [fresh.pop(key) if key in fresh else self._known[key] for key in keys]
 
     def _ask(self, unknown: dict[tuple[int, bytes], int], networks: Snapshot) -> dict[tuple[int, bytes], Evaluation]:
         """Return the evaluations of networks that are not remembered, and remember them as known."""
@@ -161,7 +158,7 @@ class Asked:
     def affordable(
         self, task: int, actions: NDArray[np.bool_], network: int, networks: Snapshot, *, last: bool
     ) -> NDArray[np.int8]:
-        """Return 0 for those of `actions` that finish a network over the budget, 1 for all others, shape `(n_actions,)`.
+        """Return 0 for those of `actions` that finish a network over the budget, 1 for the rest, shape `(n_actions,)`.
 
         `last` says that every action finishes the network.
         """
@@ -178,4 +175,3 @@ class Asked:
                     mask[action] = 0
             self._masks[key] = mask
         return self._masks[key]
-

@@ -1,10 +1,10 @@
 """Exact keys of graphs, thousands at a time: which row of a table a graph is, without its canonical id.
 
 Two graphs are the same network if, with the final concatenation written out, one is the other with its layers
-renumbered (`nasgym.architectures.canonical`). Every node gets a colour that says what it computes from, all the way down
-to the image, and what is computed from it, all the way up to the output: two numbers of 64 bits that one sweep in each
-direction finds. Where all nodes of a graph differ in colour, the colours of the nodes together with those of
-their inputs *are* the graph: graphs with the same set of them are the same network, and the sum of their hashes is the key.
+renumbered (`nasgym.architectures.canonical`). Every node gets a colour that says what it computes from, all the way
+down to the image, and what is computed from it, all the way up to the output: two numbers of 64 bits that one sweep in
+each direction finds. Where all nodes of a graph differ in colour, the colours of the nodes together with those of their
+inputs *are* the graph: graphs with the same set of them are the same network, and the sum of their hashes is the key.
 Where two nodes tie (two equal branches that are added) there is no key, and the canonical id has to be asked.
 
 A key is wrong only where 64-bit hashes collide, as canonical ids are.

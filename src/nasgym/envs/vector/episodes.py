@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures.spaces.explicit import ExplicitSpace
-from nasgym.architectures.spaces.edge import HeaderSpace
 from nasgym.architectures.spaces.chain import ChainSpace
+from nasgym.architectures.spaces.edge import HeaderSpace
+from nasgym.architectures.spaces.explicit import ExplicitSpace
 from nasgym.architectures.spaces.fixed import FixedSpace
 from nasgym.architectures.spaces.multi_branch import MultiBranchSpace
 from nasgym.architectures.spaces.space import SearchSpace

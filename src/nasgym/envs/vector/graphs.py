@@ -4,7 +4,6 @@ Whether a layer can be added depends on the height and width of its predecessor 
 *size*, and a table tells the size after each operation.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -293,7 +292,8 @@ class GraphWalk(Walk):
     @property
     def counts(self) -> Numbers:
         """Number of rows in place, shape `(n,)`."""
-        return self.graphs.depth + (self._stops == TERMINAL)
+        counts: Numbers = self.graphs.depth + (self._stops == TERMINAL)
+        return counts
 
     @property
     def chosen(self) -> Numbers:
@@ -350,12 +350,14 @@ class GraphWalk(Walk):
         layers = self._cost.parameters + max(profile.width_cap, profile.base_width) * (widest * self._areas.max() + 3)
         doubles = profile.leaves is LeafMerge.PAIRWISE and profile.concatenation_pads_channels
         features = 2 * widest * (2.0**depth if doubles else depth)
-        units = profile.head.units if isinstance(profile.head, DenseHead) else ()
-        areas = max(shape[0] * shape[1] for shape in self._shapes) if isinstance(profile.head, DenseHead) else 2
-        widths = [*units, n_classes]
-        head = 2 * features + (features * areas + 1) * widths[0]
-        for inputs, outputs in itertools.pairwise(widths):
+        units: tuple[int, ...] = ()
+        area = 2
+        if isinstance(profile.head, DenseHead):
+            units, area = profile.head.units, max(shape[0] * shape[1] for shape in self._shapes)
+        inputs, head = features * area, 2 * features
+        for outputs in (*units, n_classes):
             head = head + (inputs + 1) * outputs
+            inputs = np.full(self.n, outputs, dtype=np.float64)
         exceeding: Flags = layers + head > profile.max_parameters
         return exceeding
 

@@ -1,6 +1,6 @@
 """Infos of many environments at once: a dictionary whose dear values are computed when somebody asks for them."""
 
-from collections.abc import Callable, ItemsView, Iterator, ValuesView
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Infos(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of `key`, or `default` where there is none."""
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 - this is `get`
 
     def pop(self, key: str, *default: Any) -> Any:
         """Remove `key` and return its value, or `default` where there is none."""
@@ -45,11 +45,11 @@ class Infos(dict[str, Any]):
             return value
         return super().pop(key, *default)
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self):  # type: ignore[no-untyped-def]  # the types of a dictionary's views have no public names
         """Return the keys and values."""
         return self.copy().items()
 
-    def values(self) -> ValuesView[Any]:
+    def values(self):  # type: ignore[no-untyped-def]  # as above
         """Return the values."""
         return self.copy().values()
 
@@ -60,7 +60,11 @@ class Infos(dict[str, Any]):
     def __eq__(self, other: object) -> bool:
         return self.copy() == other
 
-    __hash__ = None  # type: ignore[assignment]  # as every dictionary
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __or__(self, other: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]  # dict has it for all keys
+        return self.copy() | other
 
     def __repr__(self) -> str:
         return repr(self.copy())

@@ -107,7 +107,11 @@ class MetaEpisodeVectorEnv(ArchitectureVectorEnv):
     def _moment(self, networks: Snapshot | None = None) -> MetaMoment:
         moment = super()._moment(networks)
         signals = Signals(
-            self._actions.copy(), self._rewards.copy(), self.episodes.steps.copy(), self._ends.copy(), self._ended.copy()
+            self._actions.copy(),
+            self._rewards.copy(),
+            self.episodes.steps.copy(),
+            self._ends.copy(),
+            self._ended.copy(),
         )
         return MetaMoment(moment.networks, moment.tasks, signals)
 

@@ -86,9 +86,9 @@ class PlanStates:
             return _State(settings, None, input_shape)
         values = {choice.operation: value for choice, value in zip(choices, settings, strict=True)}
         try:
-            return _State((), Trunk.start(input_shape, self._profile, header_from(values) if values else None), input_shape)
-        except PlanError:
-            return None
+            return _State(
+                (), Trunk.start(input_shape, self._profile, header_from(values) if values else None), input_shape
+            )
         except PlanError:
             return None
 

@@ -89,7 +89,8 @@ class _Told:
 
     def failed(self) -> Flags:
         """Return which networks failed."""
-        failed: Flags = np.not_equal(self.failures(), None)
+        failed = np.zeros(len(self._evaluated), dtype=np.bool_)
+        failed[self._places] = [answer.failure is not None for answer in self._answers]
         return failed
 
     def _spread(self, values: Sequence[Any]) -> NDArray[np.object_]:

@@ -1,9 +1,9 @@
 """Rows of architectures side by side: where they are kept, and how they become NSC and observations.
 
-A row is one of finitely many, so that it is kept as a number, its *row code*; 0 is the empty row. The rows of environment
-`i` lie one after another in the right half of a line of a buffer whose left half stays empty, so that the window
-of `R` places that ends with the newest row is just what is observed: empty rows first. A new episode only moves the
-window; what lies behind it is never seen.
+A row is one of finitely many, so that it is kept as a number, its *row code*; 0 is the empty row. The rows of
+environment `i` lie one after another in the right half of a line of a buffer whose left half stays empty, so that the
+window of `R` places that ends with the newest row is just what is observed: empty rows first. A new episode only moves
+the window; what lies behind it is never seen.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class RowBuffer:
     def write(
         self, counts: Numbers, codes: NDArray[np.signedinteger] | int, which: Numbers | slice = slice(None)
     ) -> None:
-        """Write the rows that follow the first `counts` rows of the places `which`; the count says when they are seen."""
+        """Write the row that follows the first `counts` rows of the places `which`; the count says when it is seen."""
         self._flat[self._ends[which] + counts] = codes
 
     def window(self, counts: Numbers) -> NDArray[np.int16]:
@@ -45,7 +45,8 @@ class RowBuffer:
 
     def row(self, place: int) -> NDArray[np.int16]:
         """Return the codes of row number `place` from the first, shape `(n,)`; rubbish beyond the count."""
-        return self._codes[:, self.length + place]
+        codes: NDArray[np.int16] = self._codes[:, self.length + place]
+        return codes
 
 
 def _windows(flat: NDArray[np.int16], length: int) -> NDArray[np.void]:

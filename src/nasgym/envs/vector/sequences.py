@@ -5,13 +5,14 @@ A draft is in a *place* (how many choices were made, what is legal next, whether
 look-up in the table of states by actions. The layers themselves are only written down.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures.actions import AddLayer, AddStage, SetHeader, ShiftPointer
+from nasgym.architectures.actions import Action, AddLayer, AddStage, SetHeader, ShiftPointer
 from nasgym.architectures.nsc import COLUMNS
 from nasgym.architectures.operations import HEADER_OPERATIONS, Operation
 from nasgym.architectures.spaces.edge import HeaderSpace
@@ -169,7 +170,8 @@ class SequenceWalk(Walk):
 
     def _illegal(self, places: Places) -> Flags:
         """Return where an action is illegal, which leaves the plan as it is, shape `(n_places, n_actions)`."""
-        return (self._endings[places.after] == ILLEGAL) & (self._endings == 0)[:, np.newaxis]
+        illegal: Flags = (self._endings[places.after] == ILLEGAL) & (self._endings == 0)[:, np.newaxis]
+        return illegal
 
     def start(self, which: Flags, shapes: Numbers) -> None:
         """Begin anew with the empty draft where `which` says so."""
@@ -231,13 +233,21 @@ class SequenceWalk(Walk):
 
     def added(self) -> Sequence[Sequence[tuple[AddLayer, ...]]]:
         """Return the layers that every action adds in every place."""
-        nothing: tuple[AddLayer, ...] = ()
-        kinds = {AddLayer: lambda action: (action,), AddStage: lambda action: action.layers}
-        each = [kinds.get(type(action), lambda _: nothing)(action) for action in self.space.actions]
+        each = [_layers(action) for action in self.space.actions]
         return [
-            [layers if legal else nothing for layers, legal in zip(each, allowed, strict=True)]
+            [layers if legal else () for layers, legal in zip(each, allowed, strict=True)]
             for allowed in self.places.legal.tolist()
         ]
+
+
+def _layers(action: Action) -> tuple[AddLayer, ...]:
+    match action:
+        case AddLayer():
+            return (action,)
+        case AddStage(layers):
+            return layers
+        case _:
+            return ()
 
 
 def _row_sizes(space: SearchSpace) -> tuple[tuple[int, ...], int]:
@@ -253,7 +263,7 @@ def _row_sizes(space: SearchSpace) -> tuple[tuple[int, ...], int]:
 def _layout(space: SearchSpace, places: Places, sizes: tuple[int, ...], n_rows: int) -> Layout:
     observed = np.stack(places.observed)
     ends = np.cumsum((0, *sizes))
-    columns = [observed[:, start:end].argmax(axis=1) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    columns = [observed[:, start:end].argmax(axis=1) for start, end in itertools.pairwise(ends)]
     n_slots = len(space.observation_groups) - n_rows * len(sizes)
     return Layout(
         nsc=np.array(places.rows, dtype=np.int64),

@@ -62,7 +62,9 @@ class Snapshot:
         """
         architecture = self.space.architecture(self.draft(number))
         if architecture is None:
-            raise ArchitectureError(f"Architecture {number} is not complete: choices that every network needs are missing.")
+            raise ArchitectureError(
+                f"Architecture {number} is not complete: choices that every network needs are to be made."
+            )
         return architecture
 
 
