@@ -152,7 +152,7 @@ class SearchConfig(_Section):
     budget: Seconds | None = None
     limits: LimitSettings = LimitSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-    finalists: Count = 3
+    finalists: Count = 5
     final_epochs: Count | None = None
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] | None = None

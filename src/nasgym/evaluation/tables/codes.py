@@ -70,6 +70,10 @@ class CodeIndex:
             codes += columns[:, place] * weight
         return codes
 
+    def row(self, code: int) -> int:
+        """Return the row of one code, -1 if it is not in the table."""
+        return self._index.row(code)
+
     def rows(self, codes: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Return the row of each code, -1 for one that is not in the table, shape `(m,)`."""
         return self._index.rows(codes)

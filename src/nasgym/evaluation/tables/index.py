@@ -9,6 +9,7 @@ MISSING = -1
 """Row of a key that is not there."""
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """2⁶⁴ / golden ratio, odd: spreads keys that are close to one another (Knuth, TAOCP 3, §6.4)."""
+_ALL_BITS = (1 << 64) - 1
 _SPARE_BITS = 2
 """The slots are four to eight times as many as the keys, so that most keys lie where they are looked for first."""
 
@@ -45,6 +46,15 @@ class KeyIndex:
         if strange.size:
             found[strange[self._keys.take(slots.take(strange)) != keys.take(strange)]] = MISSING
         return found
+
+    def row(self, key: int) -> int:
+        """Return the row of one key, `MISSING` (-1) if it is not there; quicker than `rows` for a few."""
+        slot = ((key * int(_MULTIPLIER)) & _ALL_BITS) >> int(self._shift)
+        while (row := self._rows.item(slot)) != MISSING:
+            if self._keys.item(slot) == key:
+                return row
+            slot += 1
+        return MISSING
 
     def _homes(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         return ((keys * _MULTIPLIER) >> self._shift).astype(np.int64)
