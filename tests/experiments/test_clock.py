@@ -73,3 +73,13 @@ def test_each_final_training_gets_its_part_of_what_is_left_when_it_starts(left, 
     end = None if left is None else time.monotonic() + left
     settings = FinalSettings(training_profile("default"), epochs=9, end=end, device="cpu", seed=0)
     assert settings.time_limit(rounds) == (None if expected is None else pytest.approx(expected, abs=0.5))
+
+
+@pytest.mark.parametrize(("seconds", "networks"), [(1, 4), (5, 4), (8, 2), (20, 2)])
+def test_where_time_is_short_fewer_networks_are_trained_in_the_end(seconds, networks):
+    # 100 s less 8 s for closing and 50 s spent leave 42 s; a final training is 1.15 · 5 · seconds, 0.6 of it enough
+    assert clock(50).networks_in_time(taking(seconds)) == networks
+
+
+def test_without_budget_every_finalist_is_trained():
+    assert clock(1e6, budget=None).networks_in_time(taking(20)) == 4

@@ -75,3 +75,19 @@ def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path):
     wrong.write_text("seed = ")
     with pytest.raises(ConfigurationError, match=r"wrong\.toml is not TOML"):
         read_config(wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "samples"),
+    [
+        ({}, "all"),
+        ({"budget": "15m"}, 4500),
+        ({"budget": "60s"}, 2000),
+        ({"budget": "15m", "evaluation": {"samples": "all"}}, "all"),
+        ({"budget": "15m", "evaluation": {"samples": 300}}, 300),
+    ],
+)
+def test_a_budget_limits_the_images_of_an_evaluation_unless_told_otherwise(settings, samples):
+    settled = make_config({"data": {"source": "digits"}} | settings).settled()
+    assert settled.evaluation.samples == samples
+    assert settled.settled() == settled

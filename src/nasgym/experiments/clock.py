@@ -13,6 +13,8 @@ SAFETY = 1.15
 """Trainings take a little longer than their epochs suggest: images to load, augmentation."""
 CLOSING_SECONDS, CLOSING_SHARE = 5.0, 0.03
 """Set aside for testing the chosen network and for the report: seconds, and a part of the budget."""
+LONG_ENOUGH = 0.6
+"""Part of its epochs that a final training should get; where time is short, fewer networks are trained instead."""
 GRACE = 0.5
 """This part of the time for final training may go into evaluations that the end of the search finds at work: to wait
 for them costs less than to start their workers anew."""
@@ -80,6 +82,16 @@ class Clock:
         left = self._budget - (1 - GRACE) * self._final_seconds(completed) - self.seconds()
         return max(left, _typical_seconds(completed))
 
+    def networks_in_time(self, outcomes: Sequence[Outcome]) -> int:
+        """Return how many networks still get `LONG_ENOUGH` of their final training; 2 at least, one of them random."""
+        completed = _completed(outcomes)
+        end = self.end_of_training()
+        if end is None or not completed:
+            return self._work.networks
+        one = SAFETY * self._work.ratio * _typical_seconds(self._best(completed))
+        rounds = int((end - time.monotonic()) / (LONG_ENOUGH * one))
+        return min(self._work.networks, max(2, rounds * self._work.workers))
+
     def end_of_training(self) -> float | None:
         """Return the reading of `time.monotonic` by which final training has to end; `None` without a budget."""
         return None if self._budget is None else self._start + self._budget - self._closing
@@ -90,9 +102,12 @@ class Clock:
 
     def _final_seconds(self, completed: Sequence[Completed]) -> float:
         """Return the seconds to set aside for final training and what comes after, given that there is a budget."""
-        best = sorted(completed, key=lambda outcome: -outcome.accuracy)[: self._work.networks]
-        wanted = SAFETY * self._work.rounds(self._work.networks) * self._work.ratio * _typical_seconds(best)
+        one = SAFETY * self._work.ratio * _typical_seconds(self._best(completed))
+        wanted = self._work.rounds(self._work.networks) * one
         return min(wanted + self._closing, FINAL_SHARE * (self._budget or 0.0))
+
+    def _best(self, completed: Sequence[Completed]) -> list[Completed]:
+        return sorted(completed, key=lambda outcome: -outcome.accuracy)[: self._work.networks]
 
 
 def _completed(outcomes: Sequence[Outcome]) -> list[Completed]:

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -54,6 +54,10 @@ def plain_source(source: str) -> str:
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Count = Annotated[int, Field(ge=1)]
+SAMPLES_PER_SECOND = 5
+"""Training images of an evaluation for every second of the budget, unless told otherwise."""
+LEAST_SAMPLES = 2000
+"""A budget leaves at least so many training images."""
 
 
 class _Section(BaseModel):
@@ -107,7 +111,8 @@ class EvaluationSettings(_Section):
         profile: how an architecture becomes a trained network.
         estimator: what tells how good a candidate is: `training`, or the name of a plug-in.
         epochs: passes over the training images; the profile's own number if left out.
-        samples: training images used; all if left out.
+        samples: training images used, or `all`; if left out all, with a budget at most `SAMPLES_PER_SECOND` of it
+            (and never below `LEAST_SAMPLES`), so that large data do not eat it up in a few candidates.
         reward: what strategies hear: `accuracy`, or `blockqnn`, which also counts FLOPs and density.
         device: `auto`, `cpu` or `cuda`.
         time_limit: seconds after which a single training is given up.
@@ -116,7 +121,7 @@ class EvaluationSettings(_Section):
     profile: str = "default"
     estimator: str = TRAINING
     epochs: Count | None = None
-    samples: Count | None = None
+    samples: Count | Literal["all"] | None = None
     reward: Literal["accuracy", "blockqnn"] = "accuracy"
     device: str = "auto"
     time_limit: Seconds | None = None
@@ -159,6 +164,13 @@ class SearchConfig(_Section):
     in_flight: Count = 4
     store: str | None = None
     out: Path | None = None
+
+    def settled(self) -> Self:
+        """Return the same with what depends on the budget written out, so that another budget leaves it as it is."""
+        if self.evaluation.samples is not None:
+            return self
+        samples = "all" if self.budget is None else max(LEAST_SAMPLES, int(SAMPLES_PER_SECOND * self.budget))
+        return self.model_copy(update={"evaluation": self.evaluation.model_copy(update={"samples": samples})})
 
     @property
     def most_evaluations(self) -> int | None:

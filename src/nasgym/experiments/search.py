@@ -69,6 +69,7 @@ def start_search(config: SearchConfig, around: Surroundings) -> Finished:
         NasgymError: a setting, the data or the store is wrong, or nothing was found.
         KeyboardInterrupt: stopped by the user; every finished evaluation is kept, and `resume_search` goes on.
     """
+    config = config.settled()
     named = Named.by(config)
     refuse_search_in(config.out)
     task = make_search_task(config, around)
@@ -139,7 +140,7 @@ def make_search_task(config: SearchConfig, around: Surroundings) -> ImageTask:
     """
     data, limits, evaluation = config.data, config.limits, config.evaluation
     epochs = evaluation.epochs or training_profile(evaluation.profile).search.epochs
-    return make_task(
+    task = make_task(
         data.source,
         size=data.size,
         seed=data.split_seed,
@@ -151,9 +152,12 @@ def make_search_task(config: SearchConfig, around: Surroundings) -> ImageTask:
         strict=data.strict,
         cache_dir=around.cache_dir,
         budget=Budget(limits.max_parameters, limits.max_flops, limits.max_memory),
-        fidelity=Fidelity(epochs, data.size, evaluation.samples),
+        fidelity=Fidelity(epochs, data.size),
         progress=around.decoding,
     )
+    if isinstance(evaluation.samples, int) and evaluation.samples < len(task.split.train):
+        return replace(task, fidelity=replace(task.fidelity, samples=evaluation.samples))
+    return task
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ class _Search:
         with Workforce(lambda: local_executor(self._workers)) as workforce:
             linear = workforce.submit(linear_baseline, self.task)
             steps, reason = self._search(workforce, known, clock)
-            self._final_training(self._final_jobs(steps), workforce, clock, reason)
+            self._final_training(self._final_jobs(steps, clock), workforce, clock, reason)
             baseline = self._linear(linear)
             return finish(self._ending(clock), baseline)
 
@@ -214,15 +218,19 @@ class _Search:
         reason = candidates.search(Evaluations(self.named.estimator, workforce), bounds, self._listener(clock))
         return candidates.steps, reason
 
-    def _final_jobs(self, steps: list[Step]) -> list[FinalJob]:
-        """Return the best candidates, the best first, and last a random network to compare them with."""
+    def _final_jobs(self, steps: list[Step], clock: Clock) -> list[FinalJob]:
+        """Return the best candidates, the best first, and last a random network to compare them with.
+
+        Where time is short there are fewer of them, so that each is trained for long enough.
+        """
         completed = [step for step in steps if isinstance(step.outcome, Completed)]
         if not completed:
             raise NothingFoundError(
                 f"None of {len(steps)} networks could be evaluated, so there is no best one; "
                 "`nasgym store ls --failed` says why. Relax the limits, or give more time or other images."
             )
-        best = sorted(completed, key=lambda step: -accuracy_of(step.outcome))[: self.config.finalists]
+        finalists = min(self.config.finalists, clock.networks_in_time([step.outcome for step in steps]) - 1)
+        best = sorted(completed, key=lambda step: -accuracy_of(step.outcome))[:finalists]
         jobs = [FinalJob(FINALISTS, step.number, parse_architecture(step.architecture)) for step in best]
         random = self._sampler().draw(stream(self.config.seed, "random-baseline"))
         if random is not None:

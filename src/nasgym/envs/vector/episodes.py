@@ -7,25 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.architectures.spaces.chain import ChainSpace
-from nasgym.architectures.spaces.edge import HeaderSpace
-from nasgym.architectures.spaces.explicit import ExplicitSpace
-from nasgym.architectures.spaces.fixed import FixedSpace
-from nasgym.architectures.spaces.multi_branch import MultiBranchSpace
 from nasgym.architectures.spaces.space import SearchSpace
-from nasgym.core.errors import ArchitectureError, ConfigurationError
+from nasgym.core.errors import ArchitectureError
 from nasgym.envs.config import EnvConfig, Objective, RewardTiming
 from nasgym.envs.parts import step_limit
 from nasgym.envs.vector.answers import Answer, Asked, TableColumns
-from nasgym.envs.vector.graphs import GraphWalk
 from nasgym.envs.vector.lookup import MISSING, Lookup, lookup
 from nasgym.envs.vector.rows import Flags, Numbers
-from nasgym.envs.vector.sequences import SequenceWalk
-from nasgym.envs.vector.walk import ILLEGAL, INVALID, MAX_STEPS, Walk
+from nasgym.envs.vector.walk import ILLEGAL, INVALID, MAX_STEPS
+from nasgym.envs.vector.walks import make_walk
 from nasgym.evaluation.evaluator import Evaluation, Evaluator
 from nasgym.evaluation.rewards import AccuracyReward
 from nasgym.evaluation.tables import TabularBenchmark
-from nasgym.networks.profiles import NetworkProfile
 from nasgym.tasks import Budget, Task
 
 
@@ -50,22 +43,6 @@ class Step:
     tasks: Numbers
     rows: Numbers | None
     asked: dict[int, Evaluation] = field(default_factory=dict)
-
-
-def make_walk(n: int, space: SearchSpace, profile: NetworkProfile) -> Walk:
-    """Return `n` drafts of `space`.
-
-    Raises:
-        ConfigurationError: the space is none of those that have a native vector form.
-    """
-    if isinstance(space, MultiBranchSpace | ExplicitSpace):
-        return GraphWalk(n, space, profile)
-    if isinstance(space, ChainSpace | HeaderSpace | FixedSpace):
-        return SequenceWalk(n, space, profile)
-    raise ConfigurationError(
-        f"Space {space.name!r} ({type(space).__name__}) has no native vector form; "
-        "make it with gymnasium.make_vec(…, vectorization_mode='sync') or 'async'."
-    )
 
 
 class Episodes:

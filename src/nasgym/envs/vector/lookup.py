@@ -54,29 +54,36 @@ def _same_kind(walk: SequenceWalk, table: Table) -> bool:
 
 
 class CodeLookup:
-    """Networks whose layers follow one another, by their code, which grows with every choice."""
+    """Networks whose layers follow one another, by their code, which grows with every choice.
+
+    Attributes:
+        index: finds rows by code.
+        begin: code of the empty draft.
+        weights: what each action adds to the code in each place, shape `(n_places, n_actions)`.
+        unknown: where an action adds a layer that no network of the table has, shape `(n_places, n_actions)`.
+    """
 
     def __init__(self, walk: SequenceWalk, table: Table) -> None:
         self._walk = walk
-        self._index = table.codes
-        self._begin, self._weights, self._unknown = _weights(walk, table)
-        self._codes = np.full(walk.n, self._begin)
-        self._strange: Flags | None = np.zeros(walk.n, np.bool_) if self._unknown.any() else None
+        self.index = table.codes
+        self.begin, self.weights, self.unknown = _weights(walk, table)
+        self._codes = np.full(walk.n, self.begin)
+        self._strange: Flags | None = np.zeros(walk.n, np.bool_) if self.unknown.any() else None
         self._added = np.zeros(0, dtype=np.uint64)
         self._strays = np.zeros(0, dtype=np.bool_)
 
     def start(self, which: Flags) -> None:
         """Hear that the drafts `which` began anew."""
-        np.putmask(self._codes, which, self._begin)
+        np.putmask(self._codes, which, self.begin)
         if self._strange is not None:
             np.putmask(self._strange, which, False)
 
     def act(self) -> None:
         """Hear that an action was taken in every place."""
         if len(self._added) != self._walk.n_moves:
-            repeats = self._walk.n_moves // self._weights.size
-            self._added = np.tile(self._weights.reshape(-1), repeats)
-            self._strays = np.tile(self._unknown.reshape(-1), repeats)
+            repeats = self._walk.n_moves // self.weights.size
+            self._added = np.tile(self.weights.reshape(-1), repeats)
+            self._strays = np.tile(self.unknown.reshape(-1), repeats)
         self._codes += self._added.take(self._walk.moves)
         if self._strange is not None:
             self._strange |= self._strays.take(self._walk.moves)
@@ -84,7 +91,7 @@ class CodeLookup:
     def rows(self, asked: Flags) -> NDArray[np.int64]:
         """Return the row of every network, or `MISSING`."""
         del asked
-        rows = self._index.rows(self._codes).astype(np.int64)
+        rows = self.index.rows(self._codes).astype(np.int64)
         if self._strange is not None:
             rows[self._strange] = MISSING
         return rows

@@ -88,6 +88,31 @@ class Places:
         )
 
 
+@dataclass(frozen=True)
+class StateTable:
+    """What every state is and what every action leads to; move `state · n_actions + action` is an action in a state.
+
+    Attributes:
+        after: state after each move.
+        stops: stop code of each state.
+        masks: 1 for the actions that lead to a network that exists, shape `(n_states, n_actions)`, int8.
+        finishing: which actions end an episode by themselves, shape `(n_states, n_actions)`.
+        counts: rows in place in each state.
+        chosen: slots chosen in each state.
+        written: row codes that each move writes, one array for each row.
+        answerable: whether each move leads to a network that can be evaluated: not after header choices.
+    """
+
+    after: NDArray[np.intp]
+    stops: NDArray[np.int8]
+    masks: NDArray[np.int8]
+    finishing: Flags
+    counts: Numbers
+    chosen: Numbers
+    written: tuple[NDArray[np.int16], ...]
+    answerable: Flags
+
+
 def _key(space: SearchSpace, draft: Draft) -> object:
     return (len(draft.settings), len(draft.layers), draft.ending, space.legal(draft).tobytes())
 
@@ -106,6 +131,7 @@ class SequenceWalk(Walk):
 
     Attributes:
         places: of the space.
+        table: of its states; state `plan · n_places + place`.
         moves: the last action of every draft as `state · n_actions + action`, shape `(n,)`.
     """
 
@@ -124,6 +150,7 @@ class SequenceWalk(Walk):
         self._is_header = np.array([isinstance(action, SetHeader) for action in space.actions])
         self._no_pointers = np.zeros((n, 2), dtype=np.int64)
         self._place_numbers(space)
+        self._tabulate()
 
     def _place_numbers(self, space: SearchSpace) -> None:
         """Tabulate what is known of every place."""
@@ -158,20 +185,26 @@ class SequenceWalk(Walk):
         mask = places.legal & ~stopped[:, :, np.newaxis] & ~impossible.reshape(-1)[after]
         finishing = (self._endings != 0)[places.after]
         size = n_plans * n_places
-        self._after = np.ascontiguousarray(after.reshape(-1))
-        self._stops = stops.reshape(-1)
-        self._masks = mask.reshape(size, -1).astype(np.int8)
-        self._finishing = np.broadcast_to(finishing, after.shape).reshape(size, -1)
-        self._counts = np.tile(self._n_rows, n_plans)
-        self._chosen = np.tile(self._n_chosen, n_plans)
-        self._has_network = np.tile(self._network, n_plans)
-        self._written = [np.tile(codes, (n_plans, 1)).reshape(-1) for codes in places.written]
-        self._answerable = (self._has_network[self._after].reshape(size, -1) & ~self._is_header).reshape(-1)
+        network = np.tile(self._network, n_plans)
+        self.table = StateTable(
+            after=np.ascontiguousarray(after.reshape(-1)),
+            stops=stops.reshape(-1),
+            masks=mask.reshape(size, -1).astype(np.int8),
+            finishing=np.broadcast_to(finishing, after.shape).reshape(size, -1),
+            counts=np.tile(self._n_rows, n_plans),
+            chosen=np.tile(self._n_chosen, n_plans),
+            written=tuple(np.tile(codes, (n_plans, 1)).reshape(-1) for codes in places.written),
+            answerable=(network[after].reshape(size, -1) & ~self._is_header).reshape(-1),
+        )
 
     def _illegal(self, places: Places) -> Flags:
         """Return where an action is illegal, which leaves the plan as it is, shape `(n_places, n_actions)`."""
         illegal: Flags = (self._endings[places.after] == ILLEGAL) & (self._endings == 0)[:, np.newaxis]
         return illegal
+
+    def starting_state(self, shape: int) -> int:
+        """Return the state of the empty draft on images whose shape has this number."""
+        return int(self._starts[shape])
 
     def start(self, which: Flags, shapes: Numbers) -> None:
         """Begin anew with the empty draft where `which` says so."""
@@ -180,17 +213,17 @@ class SequenceWalk(Walk):
     def act(self, actions: Numbers) -> NDArray[np.int8]:
         """Take one action in every place; return the stop codes."""
         self.moves = moves = self._states * self._n_actions + actions
-        counts = self._counts.take(self._states)
-        for after, codes in enumerate(self._written):
+        counts = self.table.counts.take(self._states)
+        for after, codes in enumerate(self.table.written):
             self._rows.write(counts + after, codes.take(moves))
-        self._states = self._after.take(moves)
-        stops: NDArray[np.int8] = self._stops.take(self._states)
+        self._states = self.table.after.take(moves)
+        stops: NDArray[np.int8] = self.table.stops.take(self._states)
         return stops
 
     @property
     def answerable(self) -> Flags:
         """Where the last action led to a network that can be evaluated, shape `(n,)`."""
-        flags: Flags = self._answerable.take(self.moves)
+        flags: Flags = self.table.answerable.take(self.moves)
         return flags
 
     @property
@@ -200,24 +233,24 @@ class SequenceWalk(Walk):
 
     def mask(self) -> NDArray[np.int8]:
         """Return 1 for the legal actions that lead to a network that exists, shape `(n, n_actions)`."""
-        mask: NDArray[np.int8] = self._masks.take(self._states, axis=0)
+        mask: NDArray[np.int8] = self.table.masks.take(self._states, axis=0)
         return mask
 
     def finishing(self) -> Flags:
         """Return which actions end an episode by themselves if they are taken now."""
-        flags: Flags = self._finishing.take(self._states, axis=0)
+        flags: Flags = self.table.finishing.take(self._states, axis=0)
         return flags
 
     @property
     def counts(self) -> Numbers:
         """Number of rows in place, shape `(n,)`."""
-        counts: Numbers = self._counts.take(self._states)
+        counts: Numbers = self.table.counts.take(self._states)
         return counts
 
     @property
     def chosen(self) -> Numbers:
         """Number of slots chosen, shape `(n,)`."""
-        chosen: Numbers = self._chosen.take(self._states)
+        chosen: Numbers = self.table.chosen.take(self._states)
         return chosen
 
     def may_exceed(self, input_shape: tuple[int, int, int], n_classes: int) -> bool:
@@ -229,7 +262,7 @@ class SequenceWalk(Walk):
     @property
     def n_moves(self) -> int:
         """Number of states times number of actions; `moves` are below it, the places changing before the plans."""
-        return len(self._after)
+        return len(self.table.after)
 
     def added(self) -> Sequence[Sequence[tuple[AddLayer, ...]]]:
         """Return the layers that every action adds in every place."""
