@@ -1,14 +1,17 @@
 """Strategies: legal, distinct, reproducible, and evolution finds what random search does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nasgym.architectures import Architecture, LeafMerge, architecture_id
+from nasgym.architectures import Architecture, LeafMerge, architecture_id, parse_architecture
 from nasgym.architectures.spaces import load_space
 from nasgym.core.errors import ConfigurationError
 from nasgym.evaluation.feasibility import Feasibility
 from nasgym.networks.profiles import DEFAULT, PAPER
 from nasgym.strategies import STRATEGIES, Sampler, strategy_named
+from nasgym.strategies.evolution import CLASSIC_HEADER, CLASSICS
 from nasgym.tasks import Budget, Fidelity, Task
 
 TASK = Task("shapes", "0" * 16, (32, 32, 3), 10, fidelity=Fidelity(epochs=1))
@@ -87,3 +90,19 @@ def test_evolution_finds_more_convolutions_than_random_search():
 def test_an_unknown_strategy_is_refused_by_name():
     with pytest.raises(ConfigurationError, match=r"Unknown strategy 'evoluton'.*Did you mean 'evolution'"):
         strategy_named("evoluton")(Sampler(load_space("chain"), TASK, DEFAULT), 0)
+
+
+@pytest.mark.parametrize(("space", "classics"), [("chain", 6), ("multi-branch", 6), ("edge", 6), ("cell201", 0)])
+def test_warm_evolution_begins_with_the_classics_that_the_space_holds(space, classics):
+    made = [replace(one, header=None) for one in proposals("warm-evolution", space, 8)]
+    assert [str(one) for one in made[:classics]] == [str(parse_architecture(text)) for text in CLASSICS[:classics]]
+    assert not {str(one) for one in made[classics:]} & set(CLASSICS)
+
+
+def test_classics_get_a_header_where_the_space_has_one():
+    assert [one.header for one in proposals("warm-evolution", "edge", 6)] == [CLASSIC_HEADER] * 6
+
+
+def test_a_classic_over_the_budget_is_left_out():
+    task = TASK.with_budget(Budget(parameters=20_000))
+    assert str(proposals("warm-evolution", "chain", 1, task=task)[0]) == "conv3 maxpool2 conv3 maxpool2"

@@ -30,7 +30,7 @@ def search(
         str | None, typer.Argument(help="Folder, archive or file of images, or a name such as digits.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; options go on top.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="evolution (default) or random.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="warm-evolution (default), evolution or random.")] = None,
     evaluations: Annotated[int | None, typer.Option(help="Networks to train; 30 unless --budget is given.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time for everything, such as 90s, 15m or 1h30m.")] = None,
     space: Annotated[str | None, typer.Option(help="Name or YAML file of the search space; chain by default.")] = None,

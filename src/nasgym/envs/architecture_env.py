@@ -11,14 +11,17 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from nasgym.architectures import Architecture, architecture_id
 from nasgym.architectures.actions import SetHeader, ShiftPointer
 from nasgym.core.errors import ArchitectureError, ConfigurationError, nearest
 from nasgym.envs.config import EnvConfig, Objective, RewardTiming
 from nasgym.envs.parts import description, make_evaluator, make_space, step_limit, task_for
 from nasgym.envs.positions import Position, PositionTree, Stop
 from nasgym.envs.rendering import as_image, as_text
-from nasgym.evaluation import Completed, EvaluationRequest, Failed
-from nasgym.evaluation.evaluator import Evaluation
+from nasgym.envs.table_positions import TablePositions, table_positions
+from nasgym.envs.vector.answers import Answer
+from nasgym.envs.vector.infos import Deferred, Infos
+from nasgym.evaluation import Completed, EvaluationRequest
 from nasgym.store import Store
 from nasgym.tasks import Task
 
@@ -127,9 +130,9 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self._step += 1
         truncated = position.stop is None and self._step >= self.max_steps
         self._stop = Stop.MAX_STEPS if truncated else position.stop
-        evaluation = self._evaluation(position) if self._is_evaluated(number) else None
-        self._reward = 0.0 if evaluation is None else self._rewarded(number, evaluation)
-        info = self._info(position, evaluation)
+        answer = self._answer(position) if self._is_evaluated(number) else None
+        self._reward = 0.0 if answer is None else self._rewarded(number, answer)
+        info = self._info(position, answer)
         return self._observation(position), self._reward, position.stop is not None, truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -163,15 +166,20 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._positions = PositionTree(self.search_space, self._task, self.evaluator.estimator.profile)
+        self._positions = self._new_positions()
         self._position = None
 
     def _begin_task(self, task: Task) -> None:
         self._task = task
-        self._positions = PositionTree(self.search_space, task, self.evaluator.estimator.profile)
+        self._positions = self._new_positions()
         self._incumbent = 0.0
         if self.config.describe_task and task.fingerprint not in self._descriptions:
             self._descriptions[task.fingerprint] = description(task)
+
+    def _new_positions(self) -> PositionTree:
+        """Return the positions on the task; where a table answers, those that are known by look-ups."""
+        quick = table_positions(self.search_space, self._task, self.evaluator)
+        return quick or PositionTree(self.search_space, self._task, self.evaluator.estimator.profile)
 
     def _number(self, action: np.int64 | int) -> int:
         try:
@@ -191,21 +199,25 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
             return False
         return self._stop is not None or self.config.reward_timing is RewardTiming.EVERY_STEP
 
-    def _evaluation(self, position: Position) -> Evaluation | None:
-        """Return the evaluation of the network at `position`, if there is one; the second time without asking."""
-        if position.evaluation is not None or position.architecture is None:
-            return position.evaluation
-        evaluation = self.evaluator.evaluate(EvaluationRequest.of(position.architecture, self._task))
-        if isinstance(evaluation.outcome, Completed):
-            position.evaluation = replace(evaluation, from_store=True)
-        return evaluation
+    def _answer(self, position: Position) -> Answer | None:
+        """Return what is told of the network at `position`, if there is one; the second time without asking."""
+        if isinstance(self._positions, TablePositions):
+            return self._positions.answer(position)
+        if position.architecture is None:
+            return None
+        evaluation = position.evaluation
+        if evaluation is None:
+            evaluation = self.evaluator.evaluate(EvaluationRequest.of(position.architecture, self._task))
+            if isinstance(evaluation.outcome, Completed):
+                position.evaluation = replace(evaluation, from_store=True)
+        return Answer.of(evaluation.outcome, evaluation.reward, from_store=evaluation.from_store)
 
-    def _rewarded(self, action: int, evaluation: Evaluation) -> float:
-        """Return the reward of a step that led to `evaluation`, and keep the incumbent."""
-        reward = evaluation.reward
+    def _rewarded(self, action: int, answer: Answer) -> float:
+        """Return the reward of a step that led to `answer`, and keep the incumbent."""
+        reward = answer.reward
         if self.config.objective is Objective.IMPROVEMENT:
             reward = max(0.0, reward - self._incumbent)
-        self._incumbent = max(self._incumbent, evaluation.reward)
+        self._incumbent = max(self._incumbent, answer.reward)
         shifted = isinstance(self.search_space.actions[action], ShiftPointer)
         return float(self.config.shift_reward * reward if shifted else reward)
 
@@ -215,28 +227,35 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         return self._positions.mask(position, last=self._step + 1 >= self.max_steps)
 
     def _observation(self, position: Position) -> NDArray[np.float32]:
-        return np.concatenate([position.observation, self._description()])
+        description = self._description()
+        return np.concatenate([position.observation, description]) if description.size else position.observation.copy()
 
     def _description(self) -> NDArray[np.float32]:
         """Return what of the task is observed: nothing unless the configuration asks for it."""
         return self._descriptions.get(self._task.fingerprint, NOTHING)
 
-    def _info(self, position: Position, evaluation: Evaluation | None = None) -> dict[str, Any]:
-        info: dict[str, Any] = {
-            "nsc": position.nsc.copy(),
-            "step": self._step,
-            "pointers": np.array(position.draft.pointers, dtype=np.int64),
-            "valid": self._stop not in (Stop.ILLEGAL, Stop.INVALID),
-            "action_mask": self._mask(position).copy(),
-        }
+    def _info(self, position: Position, answer: Answer | None = None) -> dict[str, Any]:
+        info = Infos(
+            nsc=Deferred(lambda: position.nsc.copy()),
+            step=self._step,
+            pointers=Deferred(lambda: np.array(position.draft.pointers, dtype=np.int64)),
+            valid=self._stop is not Stop.ILLEGAL and self._stop is not Stop.INVALID,
+            action_mask=self._mask(position).copy(),
+        )
         if self._stop is not None:
             info["stop"] = self._stop.value
-        if evaluation is not None:
-            outcome = evaluation.outcome
-            info["architecture"] = position.text
-            info["architecture_id"] = evaluation.architecture_id
-            info["accuracy"] = 0.0 if isinstance(outcome, Failed) else outcome.accuracy
-            info["from_store"] = evaluation.from_store
-            if isinstance(outcome, Failed):
-                info["failure"] = outcome.kind.value
+        if answer is not None:
+            leaves = self.evaluator.estimator.profile.leaves
+            info["architecture"] = Deferred(lambda: position.text)
+            info["architecture_id"] = Deferred(lambda: architecture_id(_network(position), leaves))
+            info["accuracy"] = answer.accuracy
+            info["from_store"] = answer.from_store
+            if answer.failure is not None:
+                info["failure"] = answer.failure
         return info
+
+
+def _network(position: Position) -> Architecture:
+    if position.architecture is None:
+        raise AssertionError("a network was evaluated where there is none")
+    return position.architecture

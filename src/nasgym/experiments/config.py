@@ -132,7 +132,7 @@ class SearchConfig(_Section):
 
     Attributes:
         data: which images, and how they are split.
-        strategy: `evolution` or `random`.
+        strategy: `warm-evolution`, `evolution` or `random`.
         space: name or YAML file of a search space.
         max_layers: largest number of layers; the space's own if left out.
         evaluations: networks to train; with `budget`, at most so many; `EVALUATIONS` if both are left out.
@@ -150,7 +150,7 @@ class SearchConfig(_Section):
     """
 
     data: DataSettings
-    strategy: str = "evolution"
+    strategy: str = "warm-evolution"
     space: str = "chain"
     max_layers: Count | None = None
     evaluations: Count | None = None

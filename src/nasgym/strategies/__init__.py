@@ -9,7 +9,7 @@ from nasgym.strategies.random_search import RandomSearch
 from nasgym.strategies.strategy import Sampler, Strategy
 
 STRATEGIES: Mapping[str, Callable[[Sampler, int], Strategy]] = MappingProxyType(
-    {"evolution": RegularisedEvolution, "random": RandomSearch}
+    {"warm-evolution": RegularisedEvolution.warm, "evolution": RegularisedEvolution, "random": RandomSearch}
 )
 """The strategies by name; each is made from a sampler and a seed."""
 

@@ -5,9 +5,10 @@ rule serves every search space.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from nasgym.architectures import Architecture
+from nasgym.architectures import Architecture, Header, parse_architecture
 from nasgym.architectures.actions import Terminate
 from nasgym.core.randomness import stream
 from nasgym.strategies.strategy import ATTEMPTS, Sampler, Strategy
@@ -18,12 +19,27 @@ class EvolutionSettings:
     """Settings of regularised evolution.
 
     Attributes:
-        population: networks alive at once; as many random ones are proposed first.
+        population: networks alive at once; as many are proposed first: those of `start`, then random ones.
+        start: texts of layers to begin with; those that the space or the budget does not allow are left out.
         tournament: networks drawn from the population, of which the best becomes the parent.
     """
 
     population: int = 12
+    start: tuple[str, ...] = ()
     tournament: int = 4
+
+
+CLASSICS = (
+    "conv3 maxpool2 conv3 maxpool2 conv3 maxpool2 conv3",
+    "conv3 conv3 maxpool2 conv3 conv3 maxpool2 conv3 conv3",
+    "conv3 maxpool2 conv3 conv3 maxpool2 conv3 maxpool2 conv3",
+    "conv5 maxpool2 conv3 maxpool2 conv3",
+    "conv3 conv3 maxpool2 conv3 conv3 maxpool2 conv3 maxpool2 conv3",
+    "conv3 maxpool2 conv3 maxpool2",
+)
+"""Chains that a person would try first, in the manner of VGG (arXiv 1409.1556); nothing was measured to choose them."""
+CLASSIC_HEADER = Header(stem_stride=1, base_width=16)
+"""What classics begin with in spaces whose networks have a header."""
 
 
 class RegularisedEvolution(Strategy):
@@ -35,12 +51,24 @@ class RegularisedEvolution(Strategy):
         self._generator = stream(seed, "evolution")
         self._population: deque[tuple[Architecture, float]] = deque(maxlen=self._settings.population)
         self._proposed = 0
+        header = CLASSIC_HEADER if sampler.has_header else None
+        self._start = deque(replace(parse_architecture(text), header=header) for text in self._settings.start)
         self._terminate = next(
             (number for number, action in enumerate(sampler.space.actions) if isinstance(action, Terminate)), None
         )
 
+    @classmethod
+    def warm(cls, sampler: Sampler, seed: int) -> Self:
+        """Return evolution that begins with the classics."""
+        return cls(sampler, seed, EvolutionSettings(start=CLASSICS))
+
     def propose(self) -> Architecture | None:
-        """Return a random architecture while the population is being filled, then a mutated one."""
+        """Return a classic or a random architecture while the population is being filled, then a mutated one."""
+        while self._start:
+            first = self._start.popleft()
+            if self._sampler.contains(first) and self._sampler.claim(first):
+                self._proposed += 1
+                return first
         self._proposed += 1
         if self._proposed <= self._settings.population or not self._population:
             return self._sampler.draw(self._generator)

@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from nasgym.architectures import Architecture, architecture_id
-from nasgym.architectures.actions import Terminate
+from nasgym.architectures.actions import SetHeader, Terminate
 from nasgym.architectures.spaces.space import Draft, Ending, SearchSpace
+from nasgym.core.errors import ArchitectureError
 from nasgym.evaluation.feasibility import Feasibility
 from nasgym.networks.profiles import NetworkProfile
 from nasgym.tasks import Task
@@ -69,6 +70,19 @@ class Sampler:
             if architecture is not None and self.claim(architecture):
                 return architecture
         return None
+
+    @property
+    def has_header(self) -> bool:
+        """Whether networks of the space begin with header choices."""
+        return any(isinstance(action, SetHeader) for action in self.space.actions)
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Return whether the space holds `architecture`."""
+        try:
+            self.space.path(architecture)
+        except ArchitectureError:
+            return False
+        return True
 
     def replay(self, actions: list[int]) -> Architecture | None:
         """Return the architecture that `actions` build, or `None` where one of them cannot be taken."""

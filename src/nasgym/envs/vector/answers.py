@@ -1,7 +1,8 @@
 """How good the networks of a step are: looked up all at once, or asked of an estimator, each network once."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,31 @@ MAX_REMEMBERED = 200_000
 """Evaluations remembered by the rows of their networks, before all of them are forgotten and asked for again."""
 
 
+class Answer(NamedTuple):
+    """What is told of a network.
+
+    Attributes:
+        reward: in [0, 1].
+        accuracy: in [0, 1]; 0 where it failed.
+        failure: why it failed, `None` where it did not.
+        from_store: whether nothing was trained for it.
+    """
+
+    reward: float
+    accuracy: float
+    failure: str | None
+    from_store: bool
+
+    @classmethod
+    def of(cls, outcome: Outcome, reward: float, *, from_store: bool) -> "Answer":
+        """Return what is told of `outcome`."""
+        match outcome:
+            case Completed(accuracy=accuracy):
+                return cls(reward, accuracy, None, from_store)
+            case Failed(kind=kind):
+                return cls(reward, 0.0, kind.value, from_store)
+
+
 class TableColumns:
     """What a table says, as one column of rewards for each task; position 0 stands for what it does not hold.
 
@@ -32,6 +58,8 @@ class TableColumns:
     def __init__(self, benchmark: TabularBenchmark, reward: Reward) -> None:
         self._benchmark = benchmark
         self._reward = reward
+        self._rewards_accuracy = isinstance(reward, AccuracyReward)
+        self._missing = benchmark.table.missing("this network on this task")
         self._numbers: list[tuple[int, int] | None] = []
         self._size = len(benchmark.table) + 1
         self._rewards = np.zeros(0)
@@ -52,11 +80,19 @@ class TableColumns:
             rewards[number] = self._rewards[places[number]] = reward
         return rewards
 
+    def answer(self, task: int, row: int, *, from_store: bool) -> Answer:
+        """Return what is told of one row on one task."""
+        reward = self._rewards.item(task * self._size + row + 1)
+        if reward > 0 and self._rewards_accuracy:
+            return Answer(reward, reward, None, from_store)
+        outcome = self.outcome(task, row)
+        return Answer.of(outcome, self._reward(outcome), from_store=from_store)
+
     def outcome(self, task: int, row: int) -> Outcome:
         """Return what the table says of one row on one task."""
         table, place = self._benchmark.table, self._numbers[task]
         if place is None or row == MISSING:
-            return table.missing("this network on this task")
+            return self._missing
         if self._benchmark.repeats is Repeats.MEAN:
             return table.mean_outcome(place[0], row)
         return table.outcome(*place, row)
@@ -78,35 +114,11 @@ class TableColumns:
         if place is None:
             return column
         column[1:] = np.nan
-        if isinstance(self._reward, AccuracyReward) and self._benchmark.repeats is Repeats.SEED:
+        if self._rewards_accuracy and self._benchmark.repeats is Repeats.SEED:
             table = self._benchmark.table
             completed = table.states[place] == COMPLETED
             column[1:] = np.where(completed, np.clip(table.accuracies[place], 0.0, 1.0), 0.0)
         return column
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is told of a network.
-
-    Attributes:
-        accuracy: in [0, 1]; 0 where it failed.
-        failure: why it failed, `None` where it did not.
-        from_store: whether nothing was trained for it.
-    """
-
-    accuracy: float
-    failure: str | None
-    from_store: bool
-
-    @classmethod
-    def of(cls, outcome: Outcome, *, from_store: bool) -> "Answer":
-        """Return what is told of `outcome`."""
-        match outcome:
-            case Completed(accuracy=accuracy):
-                return cls(accuracy, None, from_store)
-            case Failed(kind=kind):
-                return cls(0.0, kind.value, from_store)
 
 
 class Asked:

@@ -155,10 +155,10 @@ class Episodes:
         for number in which.tolist():
             if number in step.asked:
                 evaluation = step.asked[number]
-                answers.append(Answer.of(evaluation.outcome, from_store=evaluation.from_store))
+                answers.append(Answer.of(evaluation.outcome, evaluation.reward, from_store=evaluation.from_store))
             elif step.rows is not None and self.columns is not None:
-                outcome = self.columns.outcome(int(step.tasks[number]), int(step.rows[number]))
-                answers.append(Answer.of(outcome, from_store=True))
+                place = int(step.tasks[number]), int(step.rows[number])
+                answers.append(self.columns.answer(*place, from_store=True))
         return answers
 
     def _check(self, actions: Numbers, idle: Flags | None) -> None:

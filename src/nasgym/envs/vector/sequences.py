@@ -159,7 +159,7 @@ class SequenceWalk(Walk):
         self._network = np.array([space.architecture(draft) is not None for draft in drafts])
         self._n_rows = np.array([len(_rows(space, draft)) for draft in drafts])
         slots = (draft.settings if isinstance(space, HeaderSpace) else draft.layers for draft in drafts)
-        self._n_chosen = np.array([len(chosen) for chosen in slots])
+        self._n_chosen = np.array([min(len(chosen), len(self.layout.slots)) for chosen in slots])
 
     def shape_number(self, input_shape: tuple[int, int, int]) -> int:
         """Return the number by which `start` knows images of this height, width and channels."""
@@ -201,6 +201,14 @@ class SequenceWalk(Walk):
         """Return where an action is illegal, which leaves the plan as it is, shape `(n_places, n_actions)`."""
         illegal: Flags = (self._endings[places.after] == ILLEGAL) & (self._endings == 0)[:, np.newaxis]
         return illegal
+
+    def is_network(self, state: int) -> bool:
+        """Return whether the draft in `state` is a network."""
+        return bool(self._network[state % len(self._network)])
+
+    def chosen_in(self, place: int) -> int:
+        """Return how many slots are chosen in a place."""
+        return int(self._n_chosen[place])
 
     def starting_state(self, shape: int) -> int:
         """Return the state of the empty draft on images whose shape has this number."""

@@ -13,6 +13,11 @@ from nasgym.envs.vector.walk import Walk
 from nasgym.networks.profiles import NetworkProfile
 
 
+def has_walk(space: SearchSpace) -> bool:
+    """Return whether `space` has a native vector form."""
+    return isinstance(space, MultiBranchSpace | ExplicitSpace | ChainSpace | HeaderSpace | FixedSpace)
+
+
 def make_walk(n: int, space: SearchSpace, profile: NetworkProfile) -> Walk:
     """Return `n` drafts of `space`.
 
