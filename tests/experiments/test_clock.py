@@ -11,7 +11,7 @@ from nasgym.experiments.final_training import FinalSettings
 
 BUDGET = 100.0
 CLOSING = CLOSING_SECONDS + CLOSING_SHARE * BUDGET
-WORK = Workload(workers=2, in_flight=4, networks=4, ratio=5.0)
+WORK = Workload(workers=2, networks=4, ratio=5.0)
 
 
 def clock(spent: float, *, earlier: float = 0.0, budget: float | None = BUDGET) -> Clock:
@@ -34,7 +34,7 @@ def test_a_search_without_budget_is_never_over():
 
 
 def test_it_is_over_when_what_is_at_work_and_final_training_just_fit():
-    at_work, final = 2 * 1.0, SAFETY * 2 * 5 * 1.0 + CLOSING
+    at_work, final = 1.0, SAFETY * 2 * 5 * 1.0 + CLOSING
     assert not clock(BUDGET - at_work - final - 1).is_over(taking(1, 1, 1))
     assert clock(BUDGET - at_work - final + 1).is_over(taking(1, 1, 1))
 

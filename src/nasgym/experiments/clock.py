@@ -26,13 +26,11 @@ class Workload:
 
     Attributes:
         workers: processes that share it, at least 1.
-        in_flight: evaluations that are at work or wait for a worker while the search goes on.
         networks: that get the final training, the random one included.
         ratio: images that pass through one final training for every image that passes through an evaluation.
     """
 
     workers: int
-    in_flight: int
     networks: int
     ratio: float
 
@@ -67,8 +65,7 @@ class Clock:
             return False
         if not completed:
             return self.seconds() >= self._budget
-        at_work = _typical_seconds(completed) * self._work.rounds(self._work.in_flight)
-        return self.seconds() + at_work + self._final_seconds(completed) >= self._budget
+        return self.seconds() + _typical_seconds(completed) + self._final_seconds(completed) >= self._budget
 
     def seconds_to_wait(self, outcomes: Sequence[Outcome]) -> float | None:
         """Return for how long evaluations at work are still waited for when the search is over.

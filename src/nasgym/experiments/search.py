@@ -273,7 +273,6 @@ class _Search:
         images = len(self.task.split.train)
         work = Workload(
             workers=max(1, self._workers),
-            in_flight=config.in_flight,
             networks=config.finalists + 1,
             ratio=self._final_epochs * images / (fidelity.epochs * min(images, fidelity.samples or images)),
         )
