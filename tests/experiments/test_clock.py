@@ -44,8 +44,8 @@ def test_one_slow_training_at_the_start_of_a_process_does_not_end_the_search():
 
 
 def test_final_training_gets_half_at_most():
-    assert not clock(29).is_over(taking(10))
-    assert clock(31).is_over(taking(10))
+    assert not clock(39).is_over(taking(10))
+    assert clock(41).is_over(taking(10))
 
 
 def test_without_any_network_the_search_goes_on_until_the_budget_is_spent():
