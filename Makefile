@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types imports doctests tests clean
+.PHONY: help setup demo test lint types imports doctests tests test-interop clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,5 +37,23 @@ doctests: setup
 tests: setup
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+# An environment over .venv: what is installed in it comes first, everything else is found there.
+INTEROP := .venv-interop
+define overlay
+	$(PYTHON) -m venv $(INTEROP)/$(1)
+	$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+		> "$$(echo $(INTEROP)/$(1)/lib/python*/site-packages)/over.pth"
+	$(INTEROP)/$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
+	OMP_NUM_THREADS=1 $(INTEROP)/$(1)/bin/python -m pytest -q -m 'interop or not interop' $(3)
+endef
+
+test-interop: setup  ## Learn with SB3, TorchRL and RLlib; all environments under Gymnasium 1.1, 1.2 and the newest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m interop tests/interop
+	$(call overlay,gymnasium-1.1,'gymnasium==1.1.*',tests/envs)
+	$(call overlay,gymnasium-1.2,'gymnasium==1.2.*',tests/envs)
+	$(call overlay,gymnasium-newest,--upgrade gymnasium,tests/envs)
+	$(call overlay,torchrl,torchrl,tests/interop/test_torchrl.py)
+	$(call overlay,rllib,'ray[rllib]>=2.40',tests/interop/test_rllib.py)
+
 clean:  ## Remove .venv and what tools left behind
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(INTEROP) .mypy_cache .pytest_cache .ruff_cache .hypothesis

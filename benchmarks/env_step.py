@@ -3,8 +3,9 @@
     python -m benchmarks.env_step [--json FILE] [--quick]
 
 Only `step` is timed, and of many environments at once only the time of its own thread: what the machine gives to others
-does not count, so that the figures are those of one core. Steps in which an environment begins anew (mode `NextStep`) are not counted. Each figure is the
-median over batches of steps. The tables hold the smallest networks of their space, with accuracies from a generator.
+does not count, so that the figures are those of one core. Steps in which an environment begins anew (mode `NextStep`)
+are not counted. Each figure is the median over batches of steps. The tables hold the smallest networks of their space,
+of graphs those that random walks meet, with accuracies from a generator.
 """
 
 import os

@@ -52,6 +52,15 @@ def test_meta_episodes_in_vector_form_equal_single_ones(name: str, mode: Autores
     )
 
 
+def test_spaces_of_many_layers_have_a_vector_form_too() -> None:
+    given = arguments("nasgym/MultiBranch-v1", task=TASK, max_layers=80, max_steps=20)
+    envs = ArchitectureVectorEnv(2, **given)
+    assert len(envs.episodes.walk.layout.nsc) > np.iinfo(np.int16).max, "more row codes than 16 bits hold"
+    check_vector_environment(
+        lambda n: ArchitectureVectorEnv(n, **given), lambda: ArchitectureEnv(**given), n=2, steps=25
+    )
+
+
 class Broken(ArchitectureVectorEnv):
     def __init__(self, n: int) -> None:
         super().__init__(n, **arguments("nasgym/Chain-v1", task=TASK))

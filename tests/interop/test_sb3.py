@@ -1,6 +1,5 @@
 """Stable-Baselines3 and sb3-contrib learn on our environments as they are: better than random with three seeds."""
 
-from pathlib import Path
 from typing import Any
 
 import gymnasium

@@ -70,13 +70,13 @@ def evaluate(
             labels=labels,
             group_pattern=group_pattern,
             cache_dir=cache,
+            fidelity=Fidelity(epochs or network.profile.search.epochs, size),
         )
-        epochs = epochs or network.profile.search.epochs_on(len(task.split.train))
         status.update(f"Training {network.architecture}")
         with open_store(store or DEFAULT_STORE) as opened:
             rows = evaluate_repeatedly(
                 network,
-                replace(task, evaluation_seed=seed, fidelity=Fidelity(epochs, size)),
+                replace(task, evaluation_seed=seed),
                 opened,
                 repeats,
                 workers=usable_cores() if workers is None else workers,

@@ -18,7 +18,7 @@ from nasgym.envs.config import EnvConfig, Objective, RewardTiming
 from nasgym.envs.parts import description, make_evaluator, make_space, step_limit, task_for
 from nasgym.envs.positions import Position, PositionTree, Stop
 from nasgym.envs.rendering import as_image, as_text
-from nasgym.envs.table_positions import TablePositions, table_positions
+from nasgym.envs.table_positions import TablePositions, table_lookups
 from nasgym.envs.vector.answers import Answer
 from nasgym.envs.vector.infos import Deferred, Infos
 from nasgym.evaluation import Completed, EvaluationRequest
@@ -60,6 +60,7 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         self.search_space = make_space(self.config)
         self.max_steps = step_limit(self.config, self.search_space)
         self.evaluator = make_evaluator(self.config)
+        self._lookups = table_lookups(self.search_space, self.evaluator)
         self._descriptions: dict[str, NDArray[np.float32]] = {}
         self._begin_task(task_for(self.config, self.config.task, self.evaluator))
         self._step = 0
@@ -162,10 +163,12 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is found again: the positions. A copy begins with `reset()`."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_positions", "_position")}
+        left_out = ("_positions", "_position", "_lookups")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._lookups = table_lookups(self.search_space, self.evaluator)
         self._positions = self._new_positions()
         self._position = None
 
@@ -178,7 +181,7 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def _new_positions(self) -> PositionTree:
         """Return the positions on the task; where a table answers, those that are known by look-ups."""
-        quick = table_positions(self.search_space, self._task, self.evaluator)
+        quick = None if self._lookups is None else self._lookups.on(self._task)
         return quick or PositionTree(self.search_space, self._task, self.evaluator.estimator.profile)
 
     def _number(self, action: np.int64 | int) -> int:
@@ -195,7 +198,11 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
     def _is_evaluated(self, action: int) -> bool:
         """Return whether the position reached by `action` is a network that is trained now."""
-        if self._stop in (Stop.ILLEGAL, Stop.INVALID) or isinstance(self.search_space.actions[action], SetHeader):
+        if (
+            self._stop is Stop.ILLEGAL
+            or self._stop is Stop.INVALID
+            or isinstance(self.search_space.actions[action], SetHeader)
+        ):
             return False
         return self._stop is not None or self.config.reward_timing is RewardTiming.EVERY_STEP
 

@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from nasgym.core.errors import ConfigurationError
@@ -18,7 +19,7 @@ from nasgym.tasks.distribution import TaskDistribution
 Observation = NDArray[np.float32]
 
 
-class MetaEpisode(gymnasium.Wrapper[Observation, np.int64, Observation, np.int64]):
+class MetaEpisode(gymnasium.Wrapper[Observation, np.int64, Observation, np.int64], RecordConstructorArgs):
     """One Gymnasium episode is K architectures on one task (RL², arXiv 1611.02779).
 
     When an episode inside ends, the next begins in the same step: the observation is the empty architecture's, and with
@@ -46,7 +47,8 @@ class MetaEpisode(gymnasium.Wrapper[Observation, np.int64, Observation, np.int64
         tasks: TaskDistribution | Sequence[Task] | Callable[[np.random.Generator], Task] | None = None,
         observe: Sequence[Signal | str] = tuple(Signal),
     ) -> None:
-        super().__init__(env)
+        RecordConstructorArgs.__init__(self, episodes=episodes, tasks=tasks, observe=observe)
+        gymnasium.Wrapper.__init__(self, env)
         inner = env.unwrapped
         if not isinstance(inner, ArchitectureEnv) or not isinstance(env.observation_space, spaces.Box):
             raise ConfigurationError(f"Meta-episodes are made of an ArchitectureEnv, got {env}.")

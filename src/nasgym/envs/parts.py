@@ -1,6 +1,5 @@
 """From the settings of an environment to its parts: space, task, estimator, store."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +79,8 @@ def task_for(config: EnvConfig, task: Task | str | Path | None, evaluator: Evalu
         DataError: it names no images, or they make no task.
     """
     if not isinstance(task, Task):
-        recipe = _profile(config, evaluator.estimator).search
-        task = make_task(EMBEDDED if task is None else task, size=SIZE)
-        task = replace(task, fidelity=Fidelity(recipe.epochs_on(len(task.split.train)), SIZE))
+        epochs = _profile(config, evaluator.estimator).search.epochs
+        task = make_task(EMBEDDED if task is None else task, size=SIZE, fidelity=Fidelity(epochs, SIZE))
     return task if config.budget is None else task.with_budget(config.budget)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasgym.architectures.spaces.space import SearchSpace
+from nasgym.envs.identity import Identity, identity
 from nasgym.envs.positions import Position, PositionTree
 from nasgym.envs.vector.answers import Answer, TableColumns
 from nasgym.envs.vector.lookup import MISSING, CodeLookup, lookup
@@ -71,55 +72,43 @@ class TablePositions(PositionTree):
     """The positions of one space on one task of a table.
 
     Args:
-        walk: of the space.
-        codes: finds its networks in the table.
-        benchmark: the table.
-        evaluator: whose estimator it is.
+        shared: what does not depend on the task.
         task: the task.
     """
 
-    def __init__(
-        self, walk: SequenceWalk, codes: CodeLookup, benchmark: TabularBenchmark, evaluator: Evaluator, task: Task
-    ) -> None:
-        super().__init__(walk.space, task, evaluator.estimator.profile)
-        self._tree = PositionTree(walk.space, task, evaluator.estimator.profile)
-        self._walk = walk
-        self._first = walk.starting_state(walk.shape_number(task.input_shape))
+    def __init__(self, shared: "TableLookups", task: Task) -> None:
+        walk, profile = shared.walk, shared.benchmark.profile
+        super().__init__(walk.space, task, profile)
+        self._tree = PositionTree(walk.space, task, profile)
+        self._shared = shared
+        self._number = shared.columns.add(task)
         self._n_actions = len(walk.space.actions)
         self._after = walk.table.after.tolist()
         self._stops = [STOPS[code] for code in walk.table.stops.tolist()]
         self._masks = list(walk.table.masks)
         self._networks = [walk.is_network(state) for state in range(len(self._stops))]
-        self._codes = codes
-        self._columns = TableColumns(benchmark, evaluator.reward)
-        self._columns.add(task)
-        self._seen = np.zeros(len(benchmark.table), dtype=np.bool_)
-        self._effects: dict[int, _Effect] = {}
-        groups, n_slots = walk.space.observation_groups, len(walk.layout.slots)
-        self._slots = np.cumsum((0, *groups[:n_slots])).tolist()
-        self._row_width = sum(walk.layout.sizes)
+        self._seen = np.zeros(len(shared.benchmark.table), dtype=np.bool_)
+        self._first = TablePosition(
+            self._tree, (), walk.starting_state(walk.shape_number(task.input_shape)), int(shared.codes.begin)
+        )
+        self._first.stop = None
+        self._first.observation = walk.space.observe(walk.space.start())
 
     def start(self) -> Position:
         """Return the position before the first action."""
-        position = TablePosition(self._tree, (), self._first, int(self._codes.begin))
-        position.stop = None
-        position.observation = self.space.observe(self.space.start())
-        return position
+        return self._first
 
     def step(self, position: Position, action: int) -> Position:
         """Return the position after `action`; an action that cannot be taken leads to one with a `stop`."""
         if not isinstance(position, TablePosition):
             raise AssertionError("the position is of another tree")
         move = position.state * self._n_actions + action
-        place_move = move % self._codes.weights.size
-        effect = self._effects.get(place_move)
-        if effect is None:
-            effect = self._effects[place_move] = self._effect(place_move)
+        effect = self._shared.effect(move)
         state = self._after[move]
         code = _STRAY if effect.added is None or position.code == _STRAY else position.code + effect.added
         following = TablePosition(self._tree, (*position.actions, action), state, code)
         following.stop = self._stops[state]
-        following.observation = self._observed(position.observation, effect)
+        following.observation = self._shared.observed(position.observation, effect)
         return following
 
     def mask(self, position: Position, *, last: bool) -> NDArray[np.int8]:
@@ -127,7 +116,8 @@ class TablePositions(PositionTree):
         del last
         if not isinstance(position, TablePosition):
             raise AssertionError("the position is of another tree")
-        return self._masks[position.state]
+        mask: NDArray[np.int8] = self._masks[position.state]
+        return mask
 
     def answer(self, position: Position) -> Answer | None:
         """Return what the table says of the network at `position`; `None` where there is no network."""
@@ -135,14 +125,63 @@ class TablePositions(PositionTree):
             raise AssertionError("the position is of another tree")
         if not self._networks[position.state]:
             return None
-        row = MISSING if position.code == _STRAY else self._codes.index.row(position.code)
-        if row == MISSING:
-            return self._columns.answer(0, MISSING, from_store=False)
-        known = self._seen.item(row)
-        self._seen[row] = True
-        return self._columns.answer(0, row, from_store=known)
+        row = MISSING if position.code == _STRAY else self._shared.codes.index.row(position.code)
+        known = row != MISSING and self._seen.item(row)
+        if row != MISSING:
+            self._seen[row] = True
+        return self._shared.columns.answer(self._number, row, from_store=known)
 
-    def _observed(self, before: NDArray[np.float32], effect: _Effect) -> NDArray[np.float32]:
+
+class TableLookups:
+    """What the positions of one space on all tasks of a table share.
+
+    Args:
+        walk: of the space.
+        codes: finds its networks in the table.
+        benchmark: the table.
+        evaluator: whose estimator it is.
+
+    Attributes:
+        columns: what the table says, by task.
+    """
+
+    def __init__(
+        self, walk: SequenceWalk, codes: CodeLookup, benchmark: TabularBenchmark, evaluator: Evaluator
+    ) -> None:
+        self.walk = walk
+        self.codes = codes
+        self.benchmark = benchmark
+        self.columns = TableColumns(benchmark, evaluator.reward)
+        self._positions: dict[Identity, TablePositions] = {}
+        self._effects: dict[int, _Effect] = {}
+        self._n_moves = codes.weights.size
+        groups, n_slots = walk.space.observation_groups, len(walk.layout.slots)
+        self._slots = np.cumsum((0, *groups[:n_slots])).tolist()
+        self._row_width = sum(walk.layout.sizes)
+
+    def on(self, task: Task) -> TablePositions | None:
+        """Return the positions on `task`; `None` if its networks must be planned.
+
+        That is the case with a budget, and where networks may have more parameters than their profile builds.
+        """
+        self.walk.shape_number(task.input_shape)
+        if task.budget != Budget() or self.walk.may_exceed(task.input_shape, task.n_classes):
+            return None
+        key = identity(task)
+        if key not in self._positions:
+            self._positions[key] = TablePositions(self, task)
+        return self._positions[key]
+
+    def effect(self, move: int) -> _Effect:
+        """Return the effect of an action in a state."""
+        place_move = move % self._n_moves
+        effect = self._effects.get(place_move)
+        if effect is None:
+            effect = self._effects[place_move] = self._effect(place_move)
+        return effect
+
+    def observed(self, before: NDArray[np.float32], effect: _Effect) -> NDArray[np.float32]:
+        """Return the observation after an action, as an array of its own."""
         length, slots = effect.rows.size, self._slots[-1]
         if not slots:
             return np.concatenate((before[length:], effect.rows))
@@ -155,38 +194,35 @@ class TablePositions(PositionTree):
 
     def _effect(self, place_move: int) -> _Effect:
         """Return the effect of an action in a place, found by taking it in a draft that is there."""
-        place, action = divmod(place_move, self._n_actions)
-        draft = self._walk.places.drafts[place]
-        following = draft if draft.ending is not None else self.space.apply(draft, action)
-        observation = self.space.observe(following)
-        n_rows = int(np.any(self.space.rows(following), axis=1).sum() - np.any(self.space.rows(draft), axis=1).sum())
-        chosen = [self._walk.chosen_in(one) for one in (place, int(self._walk.places.after[place, action]))]
+        space, places = self.walk.space, self.walk.places
+        place, action = divmod(place_move, len(space.actions))
+        draft = places.drafts[place]
+        following = draft if draft.ending is not None else space.apply(draft, action)
+        observation = space.observe(following)
+        n_rows = int(np.any(space.rows(following), axis=1).sum() - np.any(space.rows(draft), axis=1).sum())
+        chosen = [self.walk.chosen_in(one) for one in (place, int(places.after[place, action]))]
         slot = slice(self._slots[chosen[0]], self._slots[chosen[1]])
         length = n_rows * self._row_width if chosen[0] == chosen[1] else 0
-        stray = bool(self._codes.unknown[place, action])
+        stray = bool(self.codes.unknown[place, action])
         return _Effect(
             rows=observation[observation.size - length :],
             slot=slot,
             filled=observation[slot],
-            added=None if stray else int(self._codes.weights[place, action]),
+            added=None if stray else int(self.codes.weights[place, action]),
         )
 
 
-def table_positions(space: SearchSpace, task: Task, evaluator: Evaluator) -> TablePositions | None:
-    """Return positions on a table, where its networks follow from look-ups alone: `None` if one must be planned.
+def table_lookups(space: SearchSpace, evaluator: Evaluator) -> TableLookups | None:
+    """Return how to find the networks of `space` in the table that `evaluator` asks; `None` if look-ups cannot.
 
-    That is the case with a budget, with networks so large that they may exceed the profile's cap, and with graphs. A
-    store is to hear of every outcome, which it does not here.
+    That is the case without a table, with graphs, and with a store, which is to hear of every outcome.
     """
     estimator = evaluator.estimator
-    quick = isinstance(evaluator.cache, MemoryCache) and task.budget == Budget() and has_walk(space)
-    if not isinstance(estimator, TabularBenchmark) or not quick:
+    kept = not isinstance(evaluator.cache, MemoryCache)
+    if not isinstance(estimator, TabularBenchmark) or kept or not has_walk(space):
         return None
     walk = make_walk(1, space, estimator.profile)
-    if not isinstance(walk, SequenceWalk):
+    codes = lookup(walk, estimator.table) if isinstance(walk, SequenceWalk) else None
+    if not isinstance(walk, SequenceWalk) or not isinstance(codes, CodeLookup):
         return None
-    walk.shape_number(task.input_shape)
-    codes = lookup(walk, estimator.table)
-    if not isinstance(codes, CodeLookup) or walk.may_exceed(task.input_shape, task.n_classes):
-        return None
-    return TablePositions(walk, codes, estimator, evaluator, task)
+    return TableLookups(walk, codes, estimator, evaluator)

@@ -1,5 +1,6 @@
 """Several requests at once, on any `concurrent.futures.Executor`; equal ones are evaluated once. No torch."""
 
+import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import replace
@@ -12,8 +13,10 @@ _resident: dict[str, Estimator] = {}
 
 
 def _evaluate(estimator: Estimator, request: EvaluationRequest) -> Outcome:
-    """Evaluate with this process's own copy of `estimator`, which keeps what it has loaded."""
-    return _resident.setdefault(estimator.fingerprint, estimator).evaluate(request)
+    """Evaluate; in a worker process with that process's own copy of `estimator`, which keeps what it has loaded."""
+    if multiprocessing.parent_process() is not None:
+        estimator = _resident.setdefault(estimator.fingerprint, estimator)
+    return estimator.evaluate(request)
 
 
 def evaluate_batch(

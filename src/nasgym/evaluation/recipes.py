@@ -114,8 +114,6 @@ class Recipe:
         inputs: scaling of the pixels.
         precision: of the arithmetic.
         weights: which are kept by a final training.
-        least_images: images to pass in all: small data get more epochs.
-        most_epochs: that small data get.
     """
 
     optimizer: Adam | Sgd
@@ -129,17 +127,6 @@ class Recipe:
     inputs: Inputs = Inputs.STANDARDISED
     precision: Precision = Precision.BFLOAT16_WHERE_FAST
     weights: Weights = Weights.LAST
-    least_images: int = 0
-    most_epochs: int | None = None
-
-    def epochs_on(self, images: int) -> int:
-        """Return the epochs for so many training images, unless a fidelity says otherwise.
-
-        >>> training_profile("default").search.epochs_on(720), training_profile("default").search.epochs_on(50_000)
-        (28, 8)
-        """
-        wanted = max(self.epochs, -(-self.least_images // images))
-        return wanted if self.most_epochs is None else min(wanted, max(self.epochs, self.most_epochs))
 
     def learning_rate_at(self, step: int, steps_per_epoch: int, n_steps: int) -> float:
         """Return the learning rate of `step` (0 is the first) in a training of `n_steps`."""
@@ -188,8 +175,7 @@ class Profile:
         return self._digest(self.final)
 
     def _digest(self, recipe: Recipe) -> str:
-        lengthless = replace(recipe, epochs=0, least_images=0, most_epochs=None)
-        text = f"{CODE_VERSION} {self.network.fingerprint} {lengthless!r}"
+        text = f"{CODE_VERSION} {self.network.fingerprint} {replace(recipe, epochs=0)!r}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -215,8 +201,6 @@ DEFAULT_RECIPE = Recipe(
     epochs=8,
     batch_size=32,
     branch_batch_size=32,
-    least_images=20_000,
-    most_epochs=30,
 )
 """Settled by measurement: docs/profiles.md."""
 

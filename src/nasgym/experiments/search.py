@@ -139,6 +139,7 @@ def make_search_task(config: SearchConfig, around: Surroundings) -> ImageTask:
         DataError: the images do not make a classification task.
     """
     data, limits, evaluation = config.data, config.limits, config.evaluation
+    epochs = evaluation.epochs or training_profile(evaluation.profile).search.epochs
     task = make_task(
         data.source,
         size=data.size,
@@ -151,12 +152,12 @@ def make_search_task(config: SearchConfig, around: Surroundings) -> ImageTask:
         strict=data.strict,
         cache_dir=around.cache_dir,
         budget=Budget(limits.max_parameters, limits.max_flops, limits.max_memory),
+        fidelity=Fidelity(epochs, data.size),
         progress=around.decoding,
     )
-    images = len(task.split.train)
-    samples = evaluation.samples if isinstance(evaluation.samples, int) and evaluation.samples < images else None
-    epochs = evaluation.epochs or training_profile(evaluation.profile).search.epochs_on(samples or images)
-    return replace(task, fidelity=Fidelity(epochs, data.size, samples))
+    if isinstance(evaluation.samples, int) and evaluation.samples < len(task.split.train):
+        return replace(task, fidelity=replace(task.fidelity, samples=evaluation.samples))
+    return task
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,11 @@ class TableColumns:
         self._size = len(benchmark.table) + 1
         self._rewards = np.zeros(0)
 
-    def add(self, task: Task) -> None:
-        """Take in one more task."""
+    def add(self, task: Task) -> int:
+        """Take in one more task; return its number."""
         self._numbers.append(self._number(task))
-        column = self._column(self._numbers[-1])
-        self._rewards = np.concatenate([self._rewards, column])
+        self._rewards = np.concatenate([self._rewards, self._column(self._numbers[-1])])
+        return len(self._numbers) - 1
 
     def rewards(self, tasks: Numbers, rows: Numbers) -> NDArray[np.float64]:
         """Return the reward of each row on the task of this number; 0 for `MISSING`, shape `(m,)`."""

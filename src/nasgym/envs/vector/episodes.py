@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nasgym.architectures.spaces.space import SearchSpace
 from nasgym.core.errors import ArchitectureError
 from nasgym.envs.config import EnvConfig, Objective, RewardTiming
+from nasgym.envs.identity import Identity, identity
 from nasgym.envs.parts import step_limit
 from nasgym.envs.vector.answers import Answer, Asked, TableColumns
 from nasgym.envs.vector.lookup import MISSING, Lookup, lookup
@@ -74,7 +75,7 @@ class Episodes:
         self._at_the_end = config.reward_timing is RewardTiming.TERMINAL
         self._improves = config.objective is Objective.IMPROVEMENT
         self._factors = np.where(self.walk.shifts, config.shift_reward, 1.0) if self.walk.shifts.any() else None
-        self._numbers: dict[tuple[object, ...], int] = {}
+        self._numbers: dict[Identity, int] = {}
         self._shapes = np.zeros(0, dtype=np.int64)
         self._classes = np.zeros(0, dtype=np.int64)
         self._limited = np.zeros(0, dtype=np.bool_)
@@ -88,7 +89,7 @@ class Episodes:
 
     def task_number(self, task: Task) -> int:
         """Return the number of a task, which takes it in if it is new."""
-        key = (task.fingerprint, task.input_shape, task.n_classes, task.budget, task.fidelity, task.evaluation_seed)
+        key = identity(task)
         if key not in self._numbers:
             self._numbers[key] = len(self.tasks)
             self.tasks.append(task)

@@ -350,14 +350,13 @@ class GraphWalk(Walk):
         layers = self._cost.parameters + max(profile.width_cap, profile.base_width) * (widest * self._areas.max() + 3)
         doubles = profile.leaves is LeafMerge.PAIRWISE and profile.concatenation_pads_channels
         features = 2 * widest * (2.0**depth if doubles else depth)
-        units: tuple[int, ...] = ()
-        area = 2
+        outputs, area = [n_classes.astype(np.float64)], 2
         if isinstance(profile.head, DenseHead):
-            units, area = profile.head.units, max(shape[0] * shape[1] for shape in self._shapes)
-        inputs, head = features * area, 2 * features
-        for outputs in (*units, n_classes):
-            head = head + (inputs + 1) * outputs
-            inputs = np.full(self.n, outputs, dtype=np.float64)
+            outputs = [np.full(self.n, float(unit)) for unit in profile.head.units] + outputs
+            area = max(shape[0] * shape[1] for shape in self._shapes)
+        head = 2 * features
+        for inputs, width in zip([features * area, *outputs[:-1]], outputs, strict=True):
+            head = head + (inputs + 1) * width
         exceeding: Flags = layers + head > profile.max_parameters
         return exceeding
 

@@ -7,12 +7,14 @@ the window; what lies behind it is never seen.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
+Codes = NDArray[np.signedinteger[Any]]
 
 
 class RowBuffer:
@@ -21,37 +23,38 @@ class RowBuffer:
     Args:
         n: architectures.
         length: R, rows.
+        n_codes: number of different rows.
         at_once: rows that one action writes at most.
     """
 
-    def __init__(self, n: int, length: int, at_once: int = 1) -> None:
+    def __init__(self, n: int, length: int, n_codes: int, at_once: int = 1) -> None:
         self.length = length
         width = 2 * length + at_once
-        self._codes = np.zeros((n, width), dtype=np.int16)
+        self._codes: Codes = np.zeros((n, width), dtype=np.int16 if n_codes < 1 << 15 else np.int32)
         self._flat = self._codes.reshape(-1)
         self._starts = np.arange(n) * width
         self._ends = self._starts + length
         self._windows = _windows(self._flat, length)
 
-    def write(
-        self, counts: Numbers, codes: NDArray[np.signedinteger] | int, which: Numbers | slice = slice(None)
-    ) -> None:
+    def write(self, counts: Numbers, codes: Codes | int, which: Numbers | slice = slice(None)) -> None:
         """Write the row that follows the first `counts` rows of the places `which`; the count says when it is seen."""
         self._flat[self._ends[which] + counts] = codes
 
-    def window(self, counts: Numbers) -> NDArray[np.int16]:
+    def window(self, counts: Numbers) -> Codes:
         """Return the row codes of architectures of `counts` rows, shape `(n, R)`, empty rows first."""
-        return self._windows[self._starts + counts].view(np.int16).reshape(len(counts), self.length)
+        codes: Codes = self._windows[self._starts + counts].view(self._flat.dtype)
+        return codes.reshape(len(counts), self.length)
 
-    def row(self, place: int) -> NDArray[np.int16]:
+    def row(self, place: int) -> Codes:
         """Return the codes of row number `place` from the first, shape `(n,)`; rubbish beyond the count."""
-        codes: NDArray[np.int16] = self._codes[:, self.length + place]
+        codes: Codes = self._codes[:, self.length + place]
         return codes
 
 
-def _windows(flat: NDArray[np.int16], length: int) -> NDArray[np.void]:
+def _windows(flat: Codes, length: int) -> NDArray[np.void]:
     """Return all windows of `length` codes as items of one array, the way in which NumPy gathers them fastest."""
-    return np.ndarray((len(flat) - length + 1,), dtype=f"V{2 * length}", buffer=flat, strides=(2,))
+    size = flat.dtype.itemsize
+    return np.ndarray((len(flat) - length + 1,), dtype=f"V{size * length}", buffer=flat, strides=(size,))
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Observer:
         self._row_width = width
 
     def observe(
-        self, window: NDArray[np.int16], slots: NDArray[np.int16], chosen: Numbers, out: NDArray[np.generic] | None
+        self, window: Codes, slots: Codes, chosen: Numbers, out: NDArray[np.generic] | None
     ) -> NDArray[np.generic]:
         """Return the observations.
 

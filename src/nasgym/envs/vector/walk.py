@@ -11,7 +11,7 @@ from nasgym.architectures.operations import HEADER_OPERATIONS
 from nasgym.architectures.spaces.space import Draft, SearchSpace
 from nasgym.core.errors import ArchitectureError
 from nasgym.envs.positions import Stop
-from nasgym.envs.vector.rows import Flags, Layout, Numbers, RowBuffer
+from nasgym.envs.vector.rows import Codes, Flags, Layout, Numbers, RowBuffer
 
 STOPS = (None, *Stop)
 """What a stop code stands for; 0 while an episode goes on."""
@@ -35,8 +35,8 @@ class Snapshot:
 
     space: SearchSpace
     layout: Layout
-    window: NDArray[np.int16]
-    slots: NDArray[np.int16]
+    window: Codes
+    slots: Codes
     chosen: Numbers
     pointers: Numbers
 
@@ -91,7 +91,7 @@ class Walk(ABC):
         self.n = n
         self.space = space
         self.layout = layout
-        self._rows = RowBuffer(n, space.n_rows, at_once)
+        self._rows = RowBuffer(n, space.n_rows, len(layout.nsc), at_once)
 
     @abstractmethod
     def start(self, which: Flags, shapes: Numbers) -> None:
