@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-import nasgym.envs  # makes the ids known
+import nasgym.envs  # noqa: F401 - makes the ids known
 from nasgym.architectures import Architecture, Layer, Operation
 from nasgym.architectures.spaces import load_space
 from nasgym.evaluation import Completed

@@ -33,7 +33,7 @@ def run_commands(text: str, page: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["environments.md", "coming-from-nasgym.md", "tables.md"])
+@pytest.mark.parametrize("page", ["environments.md", "vector-environments.md", "coming-from-nasgym.md", "tables.md"])
 def test_the_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NASGYM_CACHE", str(tmp_path / "cache"))

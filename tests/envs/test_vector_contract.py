@@ -18,7 +18,6 @@ from nasgym.testing.vector_environments import check_vector_environment
 SMALL = Task("small", "small", (8, 8, 3), 10)
 OBLONG = Task("oblong", "oblong", (12, 20, 1), 4)
 SETTINGS: dict[str, dict[str, Any]] = {
-    "every step": {"task": TASK},
     "terminal improvement": {"task": SMALL, "reward_timing": "terminal", "objective": "improvement"},
     "paper on few pixels": {"task": OBLONG, "estimator": ClosedFormEstimator(PAPER), "shift_reward": 0.25},
     "within a budget": {"task": TASK, "budget": Budget(parameters=6_000), "max_steps": 6, "reward": "blockqnn"},
@@ -30,10 +29,19 @@ def arguments(name: str, **settings: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=str)
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_in_every_mode_the_vector_form_equals_single_forms(name: str, mode: AutoresetMode) -> None:
+    given = arguments(name, task=TASK)
+    check_vector_environment(
+        lambda n: ArchitectureVectorEnv(n, autoreset_mode=mode, **given), lambda: ArchitectureEnv(**given), steps=30
+    )
+
+
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_the_vector_form_equals_single_forms(name: str, settings: dict[str, Any], mode: AutoresetMode) -> None:
+def test_with_all_settings_the_vector_form_equals_single_forms(name: str, settings: dict[str, Any]) -> None:
     given = arguments(name, **settings)
+    mode = AutoresetMode.SAME_STEP
     check_vector_environment(
         lambda n: ArchitectureVectorEnv(n, autoreset_mode=mode, **given), lambda: ArchitectureEnv(**given), steps=30
     )
@@ -47,7 +55,7 @@ def test_meta_episodes_in_vector_form_equal_single_ones(name: str, mode: Autores
     check_vector_environment(
         lambda n: MetaEpisodeVectorEnv(n, meta, autoreset_mode=mode, **given),
         lambda: MetaEpisode(ArchitectureEnv(**given), meta.episodes, meta.tasks, meta.observe),
-        steps=60,
+        steps=40,
         n=3,
     )
 

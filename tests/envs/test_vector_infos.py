@@ -21,6 +21,7 @@ from nasgym.evaluation import Completed, EvaluationRequest, Failed, FailureKind
 from nasgym.evaluation.batches import evaluate_batch
 from nasgym.evaluation.evaluator import Evaluator
 from nasgym.tasks import Task
+from nasgym.testing.closed_form import ClosedFormEstimator
 
 
 def counted(calls: list[str]) -> Infos:
@@ -87,6 +88,37 @@ def test_what_is_read_late_is_what_was_true_then() -> None:
     assert first["final_info"]["architecture"].tolist() == [None, "empty"]
     assert first["nsc"][0, -1].tolist() == [1, 1, 3, 0, 0]
     assert first["final_obs"][1][-25:].argmax() == 7, "the terminal row"
+
+
+def test_what_is_read_late_does_not_follow_what_was_written_into_the_rewards() -> None:
+    envs = vector(2)
+    envs.reset()
+    _, rewards, *_, infos = envs.step(np.array([1, 1]))
+    rewards[:] = -1
+    assert infos["accuracy"].tolist() == [0.5, 0.5]
+
+
+def test_infos_are_merged_without_being_computed() -> None:
+    calls: list[str] = []
+    merged = counted(calls).overridden_by({"ready": 2})
+    assert calls == []
+    assert merged == {"ready": 2, "dear": 7}
+
+
+@pytest.mark.parametrize("copy", [deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("kind", ["chain", "multi-branch", "joint", "cell201"])
+def test_a_copy_goes_on_from_where_the_original_is(kind: str, copy: Any) -> None:
+    envs = ArchitectureVectorEnv(4, kind=kind, task=TASK, estimator=ClosedFormEstimator())
+    _, infos = envs.reset()
+    for number in range(14):
+        if number == 3:
+            other = copy(envs)
+        actions = infos["action_mask"].argmax(axis=1)
+        observations, rewards, *_, infos = envs.step(actions)
+        if number >= 3:
+            again, repeated, *_ = other.step(actions)
+            assert np.array_equal(observations, again)
+            assert np.array_equal(rewards, repeated)
 
 
 def test_make_vec_makes_the_native_form() -> None:

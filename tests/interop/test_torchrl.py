@@ -25,9 +25,7 @@ def trained_return(settings: dict[str, Any], seed: int) -> float:
     env.set_seed(seed)
     length, n_actions = env.observation_spec["observation"].shape[-1], env.action_spec.shape[-1]
     logits = TensorDictModule(MLP(length, n_actions, num_cells=[32]), ["observation"], ["logits"])
-    actor = ProbabilisticActor(
-        logits, in_keys=["logits"], distribution_class=OneHotCategorical, return_log_prob=True
-    )
+    actor = ProbabilisticActor(logits, in_keys=["logits"], distribution_class=OneHotCategorical, return_log_prob=True)
     critic = ValueOperator(MLP(length, 1, num_cells=[32]), in_keys=["observation"])
     advantage = GAE(gamma=0.99, lmbda=0.95, value_network=critic)
     loss = ClipPPOLoss(actor, critic)

@@ -13,6 +13,7 @@ from nasgym.core.errors import ConfigurationError
 from nasgym.core.randomness import stream
 from nasgym.envs.architecture_env import ArchitectureEnv
 from nasgym.envs.signals import MetaEpisodes, Signal, SignalLayout, Signals
+from nasgym.envs.vector.infos import Infos
 from nasgym.tasks import Task
 from nasgym.tasks.distribution import TaskDistribution
 
@@ -100,7 +101,7 @@ class MetaEpisode(gymnasium.Wrapper[Observation, np.int64, Observation, np.int64
         self._ended += ended
         if ended and self._ended < self.settings.episodes:
             observation, first = self.env.reset()
-            info = info | first
+            info = info.overridden_by(first) if isinstance(info, Infos) else info | first
         return (
             self._with_signals(observation, info),
             float(reward),

@@ -56,6 +56,8 @@ Seconds = Annotated[float, BeforeValidator(seconds)]
 Count = Annotated[int, Field(ge=1)]
 SAMPLES_PER_SECOND = 5
 """Training images of an evaluation for every second of the budget, unless told otherwise."""
+FINALISTS, FINALISTS_IN_TIME = 5, 15
+"""Candidates that get the final training unless told otherwise: without a budget, and with one."""
 LEAST_SAMPLES = 2000
 """A budget leaves at least so many training images."""
 
@@ -139,7 +141,8 @@ class SearchConfig(_Section):
         budget: wall-clock time for everything, final training included.
         limits: what a network may cost.
         evaluation: how candidates are trained.
-        finalists: best candidates that get the longer final training.
+        finalists: best candidates that get the longer final training; if left out `FINALISTS`, with a budget up to
+            `FINALISTS_IN_TIME`, as many as half of it is enough for.
         final_epochs: epochs of the final training; the profile's own number if left out.
         seed: of the strategy and of the final training.
         workers: processes that train networks, each on one core, at most `in_flight`; one per core if left out, 0 for
@@ -157,7 +160,7 @@ class SearchConfig(_Section):
     budget: Seconds | None = None
     limits: LimitSettings = LimitSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-    finalists: Count = 5
+    finalists: Count | None = None
     final_epochs: Count | None = None
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] | None = None
@@ -171,6 +174,13 @@ class SearchConfig(_Section):
             return self
         samples = "all" if self.budget is None else max(LEAST_SAMPLES, int(SAMPLES_PER_SECOND * self.budget))
         return self.model_copy(update={"evaluation": self.evaluation.model_copy(update={"samples": samples})})
+
+    @property
+    def most_finalists(self) -> int:
+        """Candidates to train for long at most."""
+        if self.finalists is not None:
+            return self.finalists
+        return FINALISTS if self.budget is None else FINALISTS_IN_TIME
 
     @property
     def most_evaluations(self) -> int | None:

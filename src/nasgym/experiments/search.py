@@ -229,7 +229,7 @@ class _Search:
                 f"None of {len(steps)} networks could be evaluated, so there is no best one; "
                 "`nasgym store ls --failed` says why. Relax the limits, or give more time or other images."
             )
-        finalists = min(self.config.finalists, clock.networks_in_time([step.outcome for step in steps]) - 1)
+        finalists = min(self.config.most_finalists, clock.networks_in_time([step.outcome for step in steps]) - 1)
         best = sorted(completed, key=lambda step: -accuracy_of(step.outcome))[:finalists]
         jobs = [FinalJob(FINALISTS, step.number, parse_architecture(step.architecture)) for step in best]
         random = self._sampler().draw(stream(self.config.seed, "random-baseline"))
@@ -274,7 +274,7 @@ class _Search:
         images = len(self.task.split.train)
         work = Workload(
             workers=max(1, self._workers),
-            networks=config.finalists + 1,
+            networks=config.most_finalists + 1,
             ratio=self._final_epochs * images / (fidelity.epochs * min(images, fidelity.samples or images)),
         )
         return Clock(self.around.started, self.reference.seconds, config.budget, work)

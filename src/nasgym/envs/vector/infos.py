@@ -72,6 +72,14 @@ class Infos(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return (dict, (self.copy(),))
 
+    def overridden_by(self, other: dict[str, Any]) -> "Infos":
+        """Return infos with the values of both, those of `other` where both have one; what is deferred stays so."""
+        merged = Infos()
+        for infos in (self, other):
+            for key in dict.__iter__(infos):
+                merged[key] = dict.__getitem__(infos, key)
+        return merged
+
     def add(self, key: str, which: Callable[[], NDArray[Any]], value: Any) -> None:
         """Add a value, and under `_key` which environments have it, as Gymnasium's vector environments do."""
         self[key] = value

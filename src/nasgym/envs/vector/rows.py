@@ -36,6 +36,15 @@ class RowBuffer:
         self._ends = self._starts + length
         self._windows = _windows(self._flat, length)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the views, which would become copies."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_flat", "_windows")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._flat = self._codes.reshape(-1)
+        self._windows = _windows(self._flat, self.length)
+
     def write(self, counts: Numbers, codes: Codes | int, which: Numbers | slice = slice(None)) -> None:
         """Write the row that follows the first `counts` rows of the places `which`; the count says when it is seen."""
         self._flat[self._ends[which] + counts] = codes

@@ -58,6 +58,9 @@ class ArchitectureVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             that has no native vector form.
     """
 
+    _opened: Store | None = None
+    """The store, if the environment opened it; of the class, since Gymnasium closes what could not be made, too."""
+
     def __init__(
         self,
         num_envs: int,
@@ -79,6 +82,8 @@ class ArchitectureVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.search_space = make_space(self.config)
         self.evaluator = make_evaluator(self.config)
+        if isinstance(self.config.store, str | Path) and isinstance(self.evaluator.cache, Store):
+            self._opened = self.evaluator.cache
         self.episodes = Episodes(num_envs, self.search_space, self.config, self.evaluator, executor)
         self.observing = observing(observation)
         self._observer = Observer(self.episodes.walk.layout, one_hot=self.observing is Observing.ONE_HOT)
@@ -168,7 +173,7 @@ class ArchitectureVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self._tell(infos, moment, self.episodes.mask(), self._everywhere)
         tell_step(infos, self.episodes, step, before, told)
         observations, infos = self._returned(moment, infos)
-        return observations, step.rewards, terminations, truncations, infos
+        return observations, step.rewards.copy(), terminations, truncations, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are not masked, shape `(n, n_actions)`."""
@@ -177,8 +182,8 @@ class ArchitectureVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
     def close_extras(self, **kwargs: Any) -> None:
         """Close the store, if the environment opened it."""
         del kwargs
-        if isinstance(self.config.store, str | Path) and isinstance(self.evaluator.cache, Store):
-            self.evaluator.cache.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def _seed(self, which: Flags, seeds: list[int | None], *, draws: bool) -> None:
         """Hear of the seeds of a reset, and whether tasks are drawn in it: here nothing is."""
