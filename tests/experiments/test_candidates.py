@@ -72,7 +72,7 @@ def store(tmp_path: Path):
 
 
 def endless(budget: float | None = None, spent: float = 0.0) -> Clock:
-    return Clock(time.monotonic() - spent, 0.0, budget, Workload(4, 4, 4, 1.0))
+    return Clock(time.monotonic() - spent, 0.0, budget, Workload(4, 4, 1.0))
 
 
 def search(store: Store, strategy: Strategy, make, run: str | None = None, *, clock: Clock | None = None, **bounds):
