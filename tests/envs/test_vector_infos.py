@@ -214,6 +214,15 @@ def test_wrong_actions_numbers_and_seeds_are_refused() -> None:
         envs.step(np.zeros(3))
 
 
+def test_the_action_of_an_environment_that_begins_anew_does_nothing_whatever_it_is() -> None:
+    envs = vector(2)
+    envs.reset()
+    envs.step(np.array([7, 1]))
+    _, rewards, *_, infos = envs.step(np.array([-1, 1]))
+    assert rewards.tolist() == [0, 0.5]
+    assert infos["step"].tolist() == [0, 2]
+
+
 def test_a_space_without_a_native_form_says_what_to_do() -> None:
     from nasgym.architectures.spaces import SearchSpace
 

@@ -9,13 +9,13 @@ from easy_task import easy_env, easy_settings, random_return
 pytest.importorskip("torchrl")
 pytestmark = pytest.mark.interop
 
-FRAMES, UPDATES, EPOCHS = 256, 10, 4
+FRAMES, UPDATES, EPOCHS, MINIBATCH = 256, 10, 4, 64
 
 
 def trained_return(settings: dict[str, Any], seed: int) -> float:
     """Train by clipped PPO; return the mean return of the sampled actions of the last updates."""
     from tensordict.nn import TensorDictModule
-    from torchrl.envs import GymWrapper, RewardSum, TransformedEnv
+    from torchrl.envs import ExplorationType, GymWrapper, RewardSum, TransformedEnv, set_exploration_type
     from torchrl.modules import MLP, OneHotCategorical, ProbabilisticActor, ValueOperator
     from torchrl.objectives import ClipPPOLoss
     from torchrl.objectives.value import GAE
@@ -28,21 +28,23 @@ def trained_return(settings: dict[str, Any], seed: int) -> float:
     actor = ProbabilisticActor(logits, in_keys=["logits"], distribution_class=OneHotCategorical, return_log_prob=True)
     critic = ValueOperator(MLP(length, 1, num_cells=[32]), in_keys=["observation"])
     advantage = GAE(gamma=0.99, lmbda=0.95, value_network=critic)
-    loss = ClipPPOLoss(actor, critic)
-    optimizer = torch.optim.Adam(loss.parameters(), lr=5e-3)
+    loss = ClipPPOLoss(actor, critic, normalize_advantage=True)
+    optimizer = torch.optim.Adam(loss.parameters(), lr=3e-3)
     returns: list[float] = []
     for _ in range(UPDATES):
-        with torch.no_grad():
+        with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
             batch = env.rollout(FRAMES, actor, break_when_any_done=False)
         ended = batch["next", "done"].squeeze(-1)
         returns.append(float(batch["next", "episode_reward"][ended].mean()))
         for _ in range(EPOCHS):
-            advantage(batch)
-            losses = loss(batch)
-            total = losses["loss_objective"] + losses["loss_critic"] + losses["loss_entropy"]
-            optimizer.zero_grad()
-            total.backward()
-            optimizer.step()
+            with torch.no_grad():
+                advantage(batch)
+            for chosen in torch.randperm(FRAMES).split(MINIBATCH):
+                losses = loss(batch[chosen])
+                total = losses["loss_objective"] + losses["loss_critic"] + losses["loss_entropy"]
+                optimizer.zero_grad()
+                total.backward()
+                optimizer.step()
     return sum(returns[-3:]) / 3
 
 

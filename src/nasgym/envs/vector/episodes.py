@@ -120,7 +120,7 @@ class Episodes:
         Raises:
             ArchitectureError: an action is outside the action space.
         """
-        self._check(actions, idle)
+        actions = self._checked(actions, idle)
         stops = self.walk.act(actions)
         if self._lookup is not None:
             self._lookup.act()
@@ -162,18 +162,18 @@ class Episodes:
                 answers.append(self.columns.answer(*place, from_store=True))
         return answers
 
-    def _check(self, actions: Numbers, idle: Flags | None) -> None:
-        outside = (actions < 0) | (actions >= self._n_actions)
-        if not outside.any():
-            return
+    def _checked(self, actions: Numbers, idle: Flags | None) -> Numbers:
+        """Return the actions, where they count, once all of those are in the action space."""
         if idle is not None:
-            outside &= ~idle
+            actions = np.where(idle, 0, actions)
+        outside = (actions < 0) | (actions >= self._n_actions)
         if outside.any():
             place = int(np.flatnonzero(outside)[0])
             raise ArchitectureError(
                 f"Action {int(actions[place])} of environment {place} is outside the action space: space "
                 f"{self.walk.space.name!r} has actions 0 to {self._n_actions - 1}."
             )
+        return actions
 
     def _limits(self) -> Flags | None:
         """Return which networks may cost more than is allowed; `None` where none can."""
