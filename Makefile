@@ -19,7 +19,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup  ## Search for a network on real images: about three minutes on two cores
 	$(BIN)/nasgym search digits --budget 150s
 
-test: setup lint types imports doctests tests  ## Run every check; about ten minutes on two cores
+test: setup lint types imports doctests tests  ## Run every check; about five minutes on two cores
 
 lint: setup
 	$(BIN)/ruff check .
@@ -54,6 +54,9 @@ test-interop: setup  ## Learn with SB3, TorchRL and RLlib; all environments unde
 	$(call overlay,gymnasium-newest,--upgrade gymnasium,tests/envs)
 	$(call overlay,torchrl,torchrl,tests/interop/test_torchrl.py)
 	$(call overlay,rllib,'ray[rllib]>=2.40',tests/interop/test_rllib.py)
+
+fuzz: setup  ## 100,000 random action sequences in every environment: about an hour
+	OMP_NUM_THREADS=1 $(BIN)/python tests/envs/random_walks.py --sequences 100000
 
 clean:  ## Remove .venv and what tools left behind
 	rm -rf $(VENV) $(INTEROP) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from easy_task import easy_env, easy_settings, random_return
 
-pytest.importorskip("ray.rllib")
 pytestmark = pytest.mark.interop
 
 ITERATIONS = 6

@@ -6,7 +6,6 @@ import pytest
 import torch
 from easy_task import easy_env, easy_settings, random_return
 
-pytest.importorskip("torchrl")
 pytestmark = pytest.mark.interop
 
 FRAMES, UPDATES, EPOCHS, MINIBATCH = 256, 10, 4, 64

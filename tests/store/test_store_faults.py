@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import signal
 import sqlite3
 import tempfile
@@ -22,6 +21,7 @@ from nasgym.evaluation import Completed, Failed, FailureKind, Metrics
 from nasgym.store import Store, StoredEvaluation, database, open_store
 from nasgym.store.sql import SqlStore
 from nasgym.testing.stores import request_and_key
+from unprivileged import error_without_rights
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -215,29 +215,9 @@ def test_a_store_that_cannot_be_written_can_still_be_read(store: Store, store_fi
             put(read_only, 1)
 
 
-NOBODY = 65534
-
-
-def refusal_without_permission(path: Path) -> str:
-    """Put into the store at `path` in a child without special rights, and return the error it gets."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        if os.geteuid() == 0:
-            os.setuid(NOBODY)
-        try:
-            with open_store(path, create=False) as read_only:
-                put(read_only, 1)
-            message = "it was written"
-        except StoreError as error:
-            message = str(error)
-        os.write(writer, message.encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        message = answer.read()
-    os.waitpid(child, 0)
-    return message
+def put_into(path: Path) -> None:
+    with open_store(path, create=False) as store:
+        put(store, 1)
 
 
 def test_a_file_without_write_permission_is_an_error_that_names_it() -> None:
@@ -247,7 +227,7 @@ def test_a_file_without_write_permission_is_an_error_that_names_it() -> None:
             put(store, 0)
         path.chmod(0o444)
         Path(folder).chmod(0o555)
-        assert re.search(r"store.sqlite: .*(cannot be written|cannot be opened)", refusal_without_permission(path))
+        assert "store.sqlite: it cannot be written: allow writing" in error_without_rights(lambda: put_into(path))
         Path(folder).chmod(0o755)
 
 
