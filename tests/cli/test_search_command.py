@@ -64,6 +64,8 @@ def test_the_report_is_one_page_that_fetches_nothing(finished: FinishedSearch):
     assert result["architecture"] in page
     assert "nasgym search" in page
     assert 'src="http' not in page
+    drawn = page[page.index("Best networks") :]
+    assert drawn.index("chosen</span>") < drawn.index(">B</span>")
 
 
 def test_the_store_holds_every_evaluation_and_the_finished_run(finished: FinishedSearch):

@@ -6,6 +6,7 @@ from nasgym.architectures import parse_architecture
 from nasgym.evaluation import Completed, Outcome
 from nasgym.evaluation.recipes import Profile, training_profile
 from nasgym.experiments.config import SearchConfig
+from nasgym.experiments.final_training import FINALISTS
 from nasgym.experiments.workspace import Workspace
 from nasgym.networks.plan import Plan, plan
 from nasgym.store import SEARCH_PHASE, Step, Store
@@ -47,6 +48,11 @@ class Ending:
         """Return the plan of a network of the search."""
         parsed = parse_architecture(architecture)
         return plan(parsed, self.task.input_shape, self.task.n_classes, self.profile.network)
+
+    def ranked_finalists(self) -> list[Step]:
+        """Return the finalists, the best after final training first; equals by what they had in the search."""
+        steps = self.steps(FINALISTS)
+        return sorted(steps, key=lambda step: (-accuracy_of(step.outcome), -self.search_accuracy(step), step.number))
 
     def search_accuracy(self, finalist: Step) -> float:
         """Return the validation accuracy that a finalist had in the search."""

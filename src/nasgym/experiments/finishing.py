@@ -12,8 +12,8 @@ from nasgym.core.files import write_atomically
 from nasgym.data import Part
 from nasgym.evaluation import Completed, Failed
 from nasgym.evaluation.checkpoints import Classifier
-from nasgym.experiments.ending import Ending, accuracy_of
-from nasgym.experiments.final_training import FINALISTS, RANDOM
+from nasgym.experiments.ending import Ending
+from nasgym.experiments.final_training import RANDOM
 from nasgym.experiments.reporting import search_report
 from nasgym.experiments.results import BaselineResult, SearchResult, Tested, unwritable, write_json
 from nasgym.experiments.workspace import Workspace
@@ -44,15 +44,14 @@ class Finished:
 
 def finish(ending: Ending, linear: BaselineScore) -> Finished:
     """Choose the finalist that is best on validation images, test it once, and write everything down."""
-    finalists = [step for step in ending.steps(FINALISTS) if isinstance(step.outcome, Completed)]
+    finalists = [step for step in ending.ranked_finalists() if isinstance(step.outcome, Completed)]
     if not finalists:
         raise NothingTrainedError(
             "None of the finalists got through its final training; `nasgym store ls --failed` says why. "
             "Start anew with stricter limits, such as --max-parameters, or fewer --final-epochs, and another --out: "
             "what the search has evaluated is in the store and costs nothing again."
         )
-    best = max(finalists, key=lambda step: (accuracy_of(step.outcome), ending.search_accuracy(step), -step.number))
-    chosen = _tested(ending, best, keep=True)
+    chosen = _tested(ending, finalists[0], keep=True)
     random = next((_tested(ending, step) for step in ending.steps(RANDOM) if isinstance(step.outcome, Completed)), None)
     result = _result(ending, chosen, random, linear)
     report = search_report(ending, chosen, random, linear)

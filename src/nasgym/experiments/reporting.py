@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from nasgym.architectures import architecture_id, parse_architecture
 from nasgym.experiments.ending import Ending, accuracy_of
-from nasgym.experiments.final_training import FINALISTS
 from nasgym.experiments.results import Tested
 from nasgym.report.search_report import (
     Baseline,
@@ -28,13 +27,12 @@ def search_report(
     linear: BaselineScore | None = None,
 ) -> SearchReport:
     """Return the report of a run; without `chosen`, that of an interrupted one."""
-    finalists = sorted(ending.steps(FINALISTS), key=lambda step: -_accuracy(step))
     return SearchReport(
         task=_task(ending),
         settings=_settings(ending),
         run=_facts(ending, interrupted=chosen is None),
         candidates=tuple(_candidate(ending, step) for step in ending.steps()),
-        finalists=tuple(_finalist(ending, step) for step in finalists),
+        finalists=tuple(_finalist(ending, step) for step in ending.ranked_finalists()),
         test=_test(ending, chosen) if chosen is not None else None,
         baselines=tuple(_baselines(ending, random, linear)),
     )
