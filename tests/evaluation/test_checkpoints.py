@@ -11,6 +11,7 @@ from PIL import Image
 
 from nasgym.architectures import parse_architecture
 from nasgym.core.errors import CheckpointError, ConfigurationError, DataError, PlanError
+from nasgym.core.randomness import stream
 from nasgym.evaluation import FailureKind
 from nasgym.evaluation.checkpoints import Classifier, save_checkpoint
 from nasgym.evaluation.final import FinalTraining, TrainedNetwork, score_on_test_images, train_final
@@ -257,3 +258,26 @@ def test_a_damaged_checkpoint_is_refused_with_the_reason(
     edited(checkpoint, **changes)
     with pytest.raises(CheckpointError, match=message):
         Classifier.load(checkpoint)
+
+
+@pytest.mark.parametrize("content", [b"", b"root:x:0:0:root:/root:/bin/bash\n", b"PK", b"\x80\x02}q\x00."])
+def test_a_file_that_is_no_checkpoint_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_bytes(content)
+    with pytest.raises(CheckpointError, match="passwd: not a checkpoint of nasgym"):
+        Classifier.load(tmp_path / "passwd")
+
+
+def test_a_mutated_checkpoint_is_read_or_refused(checkpoint: Path) -> None:
+    whole = checkpoint.read_bytes()
+    generator = stream(0, "mutations")
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in generator.integers(len(whole), size=int(generator.integers(1, 20))):
+            damaged[place] = int(generator.integers(256))
+        checkpoint.write_bytes(bytes(damaged[: int(generator.integers(len(whole) // 2, len(whole) + 1))]))
+        try:
+            Classifier.load(checkpoint)
+        except CheckpointError:
+            refused += 1
+    assert refused > 100

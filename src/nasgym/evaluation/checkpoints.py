@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import struct
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,6 +30,11 @@ from nasgym.networks.profiles import NetworkProfile
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R 601), where a network of grey images is shown a colour image."""
+_DAMAGE = (
+    *(RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError, EOFError),
+    *(MemoryError, OverflowError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile),
+)
+"""What torch raises on files that it does not expect."""
 FORMAT = "nasgym network"
 FORMAT_VERSION = 1
 """Of the file; raised when an older nasgym could not read it."""
@@ -215,12 +222,16 @@ class Classifier:
 def _read(path: Path) -> dict[str, Any]:
     """Return the content of a checkpoint of this format and version."""
     foreign = f"{path}: not a checkpoint of nasgym; nasgym search writes them as best.pt."
+    damaged = "It is damaged, or holds more than tensors and plain values."
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise CheckpointError(f"{foreign} {damaged}")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}.") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{foreign} It is damaged, or holds more than tensors and plain values.") from error
+    except _DAMAGE as error:
+        raise CheckpointError(f"{foreign} {damaged}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(foreign)
     if content.get("format_version") != FORMAT_VERSION:
