@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types imports doctests tests test-interop fuzz clean
+.PHONY: help setup demo test lint types imports doctests tests test-interop kills fuzz clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -13,7 +13,7 @@ setup: $(VENV)/.ready  ## Make .venv with the package and everything the tests n
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,hf,sb3,tfrecord]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,hf,postgres,ray,sb3,tfrecord]'
 	@touch $@
 
 demo: setup  ## Search for a network on real images: about three minutes on two cores
@@ -54,6 +54,9 @@ test-interop: setup  ## Learn with SB3, TorchRL and RLlib; all environments unde
 	$(call overlay,gymnasium-newest,--upgrade gymnasium,tests/envs)
 	$(call overlay,torchrl,torchrl,tests/interop/test_torchrl.py)
 	$(call overlay,rllib,'ray[rllib]>=2.40',tests/interop/test_rllib.py)
+
+kills: setup  ## Kill searches and their workers 100 times at random moments: about ten minutes
+	OMP_NUM_THREADS=1 $(BIN)/python tests/cli/kills.py
 
 fuzz: setup  ## 100,000 random action sequences in every environment: about an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/envs/random_walks.py --sequences 100000

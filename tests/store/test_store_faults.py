@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import sqlite3
 import tempfile
@@ -243,6 +244,33 @@ def test_a_full_disk_is_an_error_and_what_was_finished_is_kept(store: Store, sto
     put(store, kept)
     assert kept > 10
     assert seeds(store) == list(range(kept + 1))
+
+
+@needs_fork
+def test_a_disk_that_is_full_for_real_is_an_error_that_names_the_file(store: Store, store_file: Path) -> None:
+    put(store, 0)
+
+    def put_until_full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        try:
+            with open_store(store_file, create=False) as limited:
+                for seed in range(1, 100_000):
+                    put(limited, seed)
+        except StoreError as error:
+            (store_file.parent / "said").write_text(str(error))
+
+    store.close()
+    os.waitpid(fork(put_until_full), 0)
+    said = (store_file.parent / "said").read_text()
+    assert said.startswith(f"Store {store_file}: the disk ")
+    assert "what was finished is kept" in said
+    kept = len(seeds(store))
+    assert kept > 10
+    put(store, kept)
+    assert sorted(seeds(store)) == list(range(kept + 1))
+    check = sqlite3.connect(store_file)
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check.close()
 
 
 def test_a_value_that_no_database_holds_is_an_error_that_names_it(store: Store) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from nasgym.architectures import Architecture, format_architecture
 from nasgym.evaluation import Completed, Estimator, EvaluationRequest, Outcome
 from nasgym.evaluation.rewards import Reward
-from nasgym.executors import Evaluations
 from nasgym.experiments.clock import Clock
 from nasgym.experiments.events import Evaluated, Listener
+from nasgym.experiments.sharing import InFlight
 from nasgym.store import Step, Store
 from nasgym.strategies import Strategy
 from nasgym.tasks import Task
@@ -65,7 +65,7 @@ class CandidateSearch:
         self._steps: dict[int, Step] = {}
         self._told = 0
 
-    def search(self, evaluations: Evaluations, bounds: Bounds, listener: Listener) -> str:
+    def search(self, evaluations: InFlight, bounds: Bounds, listener: Listener) -> str:
         """Search until the bounds are reached; return in words why it ended."""
         reason = ""
         deadline: float | None = None
@@ -115,7 +115,7 @@ class CandidateSearch:
         over = len(self._proposals) >= bounds.known and bounds.clock.is_over(self._outcomes)
         return TIME_IS_OVER if over else ""
 
-    def _propose(self, evaluations: Evaluations, listener: Listener) -> str:
+    def _propose(self, evaluations: InFlight, listener: Listener) -> str:
         """Make the next proposal and have it evaluated unless it is known; return why not, if not."""
         number = len(self._proposals)
         architecture = self._strategy.propose()
@@ -131,7 +131,7 @@ class CandidateSearch:
             self._keep(number, request, known, from_store=True, listener=listener)
         return ""
 
-    def _collect(self, evaluations: Evaluations, listener: Listener, *, timeout: float | None) -> None:
+    def _collect(self, evaluations: InFlight, listener: Listener, *, timeout: float | None) -> None:
         for number, request, outcome in evaluations.finished(timeout=timeout):
             self._keep(number, request, outcome, from_store=False, listener=listener)
 

@@ -13,6 +13,7 @@ from nasgym.architectures import format_architecture
 from nasgym.core.errors import StoreError
 from nasgym.core.provenance import Provenance, provenance
 from nasgym.evaluation import EvaluationKey, EvaluationRequest, Outcome
+from nasgym.store.leases import Claim, QueuedRequest
 from nasgym.store.rows import (
     SEARCH_PHASE,
     Added,
@@ -24,6 +25,7 @@ from nasgym.store.rows import (
     StoredEvaluation,
     is_kept,
 )
+from nasgym.store.training import TrainingLog
 
 T = TypeVar("T")
 EVERYTHING = EvaluationQuery()
@@ -83,6 +85,36 @@ class Store(ABC):
         """Return the phases of which run `run` has steps, in alphabetical order."""
 
     @abstractmethod
+    def claim(self, keys: Sequence[EvaluationKey], owner: str, seconds: float) -> dict[EvaluationKey, Claim]:
+        """Take the leases on `keys` that nobody else holds, for `seconds` by the clock of the store.
+
+        Keeping an outcome ends the lease on its key, whoever holds it. The leases that `owner` holds are renewed.
+        """
+
+    @abstractmethod
+    def renew(self, keys: Sequence[EvaluationKey], owner: str, seconds: float) -> set[EvaluationKey]:
+        """Let the leases of `owner` on `keys` last for `seconds` from now; return those it still holds.
+
+        One that ran out is renewed, too, if nobody else has taken it.
+        """
+
+    @abstractmethod
+    def release(self, keys: Sequence[EvaluationKey], owner: str) -> None:
+        """Let go of the leases of `owner` on `keys`, so that others may take them at once."""
+
+    @abstractmethod
+    def queue(self, requests: Iterable[QueuedRequest]) -> None:
+        """Keep `requests` for whoever has time; each until there is an outcome, or its run withdraws it."""
+
+    @abstractmethod
+    def queued(self, *, run: str | None = None, limit: int = 100) -> list[QueuedRequest]:
+        """Return requests that wait and nobody holds a lease on, those queued first coming first."""
+
+    @abstractmethod
+    def withdraw(self, run: str) -> None:
+        """Drop the requests of `run` that wait."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of connections; the store opens new ones when it is used again."""
 
@@ -108,6 +140,14 @@ class Store(ABC):
         """
         if is_kept(outcome):
             self.add((StoredEvaluation.of(request, key, outcome, run),))
+
+    def training_log(self) -> TrainingLog:
+        """Return what keeps the updates and meta-episodes of agents.
+
+        Raises:
+            StoreError: a store of this kind keeps none.
+        """
+        raise StoreError(f"Store {self.url} keeps no training of agents; name a SQLite file or a PostgreSQL URL.")
 
     def for_run(self, run: str) -> "RunCache":
         """Return the store as an `OutcomeCache` that writes down `run` with every outcome."""
@@ -176,9 +216,13 @@ class Store(ABC):
     def finish_run(
         self, prefix: str, status: RunStatus = RunStatus.FINISHED, result: Mapping[str, Any] | None = None
     ) -> Run:
-        """Keep and return the run whose id starts with `prefix` with its final status and result (JSON values)."""
+        """Keep and return the run whose id starts with `prefix` with its final status and result (JSON values).
+
+        Its requests that still wait are dropped.
+        """
         ended = None if result is None else _json_values(result, "result")
         run = replace(self.run(prefix), status=status, finished_at=datetime.now(UTC), result=ended)
+        self.withdraw(run.id)
         self.save_run(run)
         return run
 

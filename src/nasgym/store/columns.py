@@ -7,7 +7,8 @@ from typing import Any
 
 from nasgym.core.provenance import Provenance
 from nasgym.evaluation import Completed, EvaluationKey, Failed, FailureKind, Metrics, Outcome
-from nasgym.store.rows import Run, RunStatus, Step, StoredEvaluation
+from nasgym.store.leases import QueuedRequest
+from nasgym.store.rows import Run, RunStatus, Step, StoredEvaluation, evaluation_id
 
 Columns = dict[str, Any]
 Row = Mapping[Any, Any]
@@ -108,6 +109,29 @@ def step_of(columns: Row, evaluation: StoredEvaluation | None) -> Step:
         outcome=outcome,
         from_store=columns["from_store"],
         evaluation=evaluation,
+        phase=columns["phase"],
+    )
+
+
+def request_columns(request: QueuedRequest, queued_at: float) -> Columns:
+    """Return `request` as columns of `requests`, queued at `queued_at`, seconds since 1970."""
+    return {
+        "run": request.run,
+        "phase": request.phase,
+        "number": request.number,
+        "evaluation": evaluation_id(request.key),
+        "architecture": request.architecture,
+        "queued_at": queued_at,
+    } | {name: getattr(request.key, name) for name in _KEY}
+
+
+def request_of(columns: Row) -> QueuedRequest:
+    """Return the request that `columns` of `requests` hold."""
+    return QueuedRequest(
+        run=columns["run"],
+        number=columns["number"],
+        key=EvaluationKey(**{name: columns[name] for name in _KEY}),
+        architecture=columns["architecture"],
         phase=columns["phase"],
     )
 

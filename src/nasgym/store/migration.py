@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, func, inspect, select, text
 
 from nasgym.core.errors import StoreError
 from nasgym.store.database import Database
 from nasgym.store.schema import VERSION, VERSION_TABLE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+UPGRADE_LOCK = 0x6E617367796D
+"""Held on a server by the one process that makes or changes the tables: the letters "nasgym" as a number."""
 
 
 def ensure_schema(database: Database, *, create: bool) -> None:
@@ -23,17 +25,21 @@ def ensure_schema(database: Database, *, create: bool) -> None:
     Raises:
         StoreError: it belongs to something else, or to a newer version of nasgym; or it is empty and `create` is false.
     """
-    with database.reading() as connection:
-        version = _version(connection, database.name)
+    version = database.read(lambda connection: _version(connection, database.name))
     if version == VERSION:
         return
     if version is None and not create:
         raise StoreError(f"{database.name} is empty, not a nasgym store; check the name.")
     if database.dialect == "sqlite":
         database.use_write_ahead_log()
-    with database.writing() as connection:
+
+    def bring_up(connection: Connection) -> None:
+        if database.dialect == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
         if _version(connection, database.name) != VERSION:
             upgrade(connection)
+
+    database.write(bring_up, "its tables")
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
-from nasgym.architectures import LeafMerge, architecture_id, parse_architecture
 from nasgym.core.errors import StoreError
-from nasgym.core.provenance import Provenance
-from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
+from nasgym.evaluation import Completed, Failed, FailureKind, Metrics, Outcome
 from nasgym.store import Added, EvaluationQuery, Order, Run, RunStatus, Store, StoredEvaluation
-from nasgym.tasks import Fidelity, Task
+from nasgym.testing.store_leases import LEASE_CHECKS
+from nasgym.testing.store_requests import MADE_BY, request_and_key
+
+__all__ = ["CHECKS", "FULL_METRICS", "MADE_BY", "Check", "check_store", "request_and_key"]
 
 Check = Callable[[Store], None]
-MADE_BY = Provenance({"nasgym": "0"}, {"cores": 2}, None)
 FULL_METRICS = Metrics(
     train_losses=(2.25, math.nan, math.inf),
     validation_losses=(2.5, 1.5, 0.1),
@@ -46,16 +46,6 @@ def check_store(make: Callable[[], Store]) -> None:
     for check in CHECKS:
         with make() as store:
             check(store)
-
-
-def request_and_key(
-    text: str = "conv3 maxpool2", *, seed: int = 0, task: str = "digits"
-) -> tuple[EvaluationRequest, EvaluationKey]:
-    """Return a request for the architecture `text` on a task named `task`, and its key for an estimator of no name."""
-    wanted = Task(task, f"fingerprint of {task}", (32, 32, 3), 10, fidelity=Fidelity(epochs=3))
-    request = EvaluationRequest(parse_architecture(text), wanted, wanted.fidelity, seed)
-    name = architecture_id(request.architecture, LeafMerge.TOGETHER)
-    return request, EvaluationKey(name, wanted.fingerprint, 3, 32, 0, "estimator", seed)
 
 
 def knows_nothing_at_first(store: Store) -> None:
@@ -293,6 +283,7 @@ CHECKS: tuple[Check, ...] = (
     keeps_steps,
     keeps_steps_over_budget,
     refuses_rows_of_unknown_runs,
+    *LEASE_CHECKS,
 )
 """Every check, for a parametrised test."""
 

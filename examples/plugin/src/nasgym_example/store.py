@@ -1,23 +1,50 @@
 """The store `jsonl://FILE`: an append-only file in which every line is one transaction. POSIX systems.
 
-A line is a JSON object with some of the lists `evaluations`, `runs` and `steps`. It is written under an exclusive lock
-and flushed to the disk before the call returns, so a line that breaks off belongs to a call that never returned: the
-next writer cuts it off. All of it is kept in memory as well; before each answer the lines that others added are read.
+A line is a JSON object with some of the lists `evaluations`, `runs`, `steps`, `requests`, `leases` and `withdrawn`.
+It is written under an exclusive lock and flushed to the disk before the call returns, so a line that breaks off belongs
+to a call that never returned: the next writer cuts it off. All of it is kept in memory as well; before each answer the
+lines that others added are read.
 """
 
 import fcntl
 import heapq
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nasgym.core.errors import StoreError
 from nasgym.evaluation import EvaluationKey, Outcome
-from nasgym.store import SEARCH_PHASE, Added, EvaluationQuery, Order, Run, Step, Store, StoredEvaluation, evaluation_id
-from nasgym.store.columns import evaluation_columns, evaluation_of, run_columns, run_of, step_columns, step_of
+from nasgym.store import (
+    SEARCH_PHASE,
+    Added,
+    Answered,
+    Claim,
+    EvaluationQuery,
+    Held,
+    Order,
+    QueuedRequest,
+    Run,
+    Step,
+    Store,
+    StoredEvaluation,
+    Won,
+    evaluation_id,
+)
+from nasgym.store.columns import (
+    evaluation_columns,
+    evaluation_of,
+    request_columns,
+    request_of,
+    run_columns,
+    run_of,
+    step_columns,
+    step_of,
+)
 from nasgym.store.rows import conflict
 
 SCHEME = "jsonl://"
@@ -25,6 +52,25 @@ EVERYTHING = EvaluationQuery()
 
 Place = tuple[str, str, int]
 """Run, phase and number of a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who evaluates what, until when; the clock is that of the machine, which all its processes share.
+
+    Attributes:
+        owner: `None` once it is released.
+        expires_at: seconds since 1970.
+        losses: leases before it that ran out.
+    """
+
+    owner: str | None
+    expires_at: float
+    losses: int
+
+    def is_free(self, owner: str) -> bool:
+        """Return whether `owner` may take it."""
+        return self.owner in (None, owner) or self.expires_at <= time.time()
 
 
 def open_jsonl(url: str) -> "JsonLinesStore":
@@ -58,6 +104,8 @@ class JsonLinesStore(Store):
         self._evaluations: dict[str, StoredEvaluation] = {}
         self._runs: dict[str, Run] = {}
         self._steps: dict[Place, Step] = {}
+        self._requests: dict[Place, QueuedRequest] = {}
+        self._leases: dict[str, Lease] = {}
         self._refresh()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -131,6 +179,67 @@ class JsonLinesStore(Store):
         self._refresh()
         return sorted({phase for name, phase, _ in self._steps if name == run})
 
+    def claim(self, keys: Sequence[EvaluationKey], owner: str, seconds: float) -> dict[EvaluationKey, Claim]:
+        """Take the leases on `keys` that nobody else holds, for `seconds`."""
+        with self._writing() as line:
+            claims = {key: self._claim(evaluation_id(key), owner) for key in keys}
+            won = {key: claim.losses for key, claim in claims.items() if isinstance(claim, Won)}
+            line["leases"] = [_lease_columns(key, owner, time.time() + seconds, losses) for key, losses in won.items()]
+            answered = {evaluation_id(key) for key, claim in claims.items() if isinstance(claim, Answered)}
+            line["withdrawn"] = [place for place, name in self._waiting() if name in answered]
+        return claims
+
+    def renew(self, keys: Sequence[EvaluationKey], owner: str, seconds: float) -> set[EvaluationKey]:
+        """Let the leases of `owner` on `keys` last for `seconds` from now; return those it still holds."""
+        with self._writing() as line:
+            held = self._held(keys, owner)
+            line["leases"] = [
+                _lease_columns(key, owner, time.time() + seconds, lease.losses) for key, lease in held.items()
+            ]
+        return set(held)
+
+    def release(self, keys: Sequence[EvaluationKey], owner: str) -> None:
+        """Let go of the leases of `owner` on `keys`."""
+        with self._writing() as line:
+            held = self._held(keys, owner)
+            line["leases"] = [_lease_columns(key, None, 0.0, lease.losses) for key, lease in held.items()]
+
+    def queue(self, requests: Iterable[QueuedRequest]) -> None:
+        """Keep `requests` for whoever has time."""
+        with self._writing() as line:
+            line["requests"] = [request_columns(request, time.time()) for request in requests]
+
+    def queued(self, *, run: str | None = None, limit: int = 100) -> list[QueuedRequest]:
+        """Return requests that wait and nobody holds a lease on, in the order of the file."""
+        self._refresh()
+        free = Lease(None, 0.0, 0)
+        names = [place for place, name in self._waiting() if self._leases.get(name, free).is_free("")]
+        return [self._requests[place] for place in names if run in (None, place[0])][:limit]
+
+    def withdraw(self, run: str) -> None:
+        """Drop the requests of `run` that wait."""
+        with self._writing() as line:
+            line["withdrawn"] = [place for place, _ in self._waiting() if place[0] == run]
+
+    def _claim(self, name: str, owner: str) -> Claim:
+        """Return what becomes of the claim of `owner` to the evaluation of that id."""
+        known, lease = self._evaluations.get(name), self._leases.get(name)
+        if known is not None:
+            return Answered(known.outcome)
+        if lease is None:
+            return Won(0)
+        if lease.is_free(owner):
+            return Won(lease.losses + (lease.owner not in (None, owner)))
+        return Held(str(lease.owner), lease.expires_at - time.time())
+
+    def _held(self, keys: Sequence[EvaluationKey], owner: str) -> dict[EvaluationKey, Lease]:
+        leases = {key: self._leases.get(evaluation_id(key)) for key in keys}
+        return {key: lease for key, lease in leases.items() if lease is not None and lease.owner == owner}
+
+    def _waiting(self) -> list[tuple[Place, str]]:
+        """Return the places of the requests that wait, and the ids of their evaluations."""
+        return [(place, evaluation_id(request.key)) for place, request in self._requests.items()]
+
     def _add(self, rows: Iterable[StoredEvaluation], line: dict[str, Any]) -> Added:
         """Put those of `rows` that are new into `line`."""
         total = Added()
@@ -157,7 +266,7 @@ class JsonLinesStore(Store):
                 fcntl.flock(file, fcntl.LOCK_EX)
                 self._read(file)
                 yield line
-                if line:
+                if any(line.values()):
                     file.truncate(self._end)
                     file.seek(self._end)
                     file.write(json.dumps(line).encode() + b"\n")
@@ -189,10 +298,11 @@ class JsonLinesStore(Store):
                 ) from error
             self._end += len(text)
 
-    def _apply(self, line: dict[str, list[dict[str, Any]]]) -> None:
+    def _apply(self, line: dict[str, list[Any]]) -> None:
         for columns in line.get("evaluations", ()):
             row = evaluation_of(columns)
             self._evaluations.setdefault(row.id, row)
+            self._settle(row.id)
         for columns in line.get("runs", ()):
             run = run_of(columns)
             self._runs[run.id] = run
@@ -200,10 +310,28 @@ class JsonLinesStore(Store):
             evaluation = None if columns["evaluation"] is None else self._evaluations[columns["evaluation"]]
             step = step_of(columns, evaluation)
             self._steps[_place(step)] = step
+        for columns in line.get("requests", ()):
+            request = request_of(columns)
+            self._requests.setdefault(_place(request), request)
+        for columns in line.get("leases", ()):
+            self._leases[columns["evaluation"]] = Lease(columns["owner"], columns["expires_at"], columns["losses"])
+        for run, phase, number in line.get("withdrawn", ()):
+            self._requests.pop((run, phase, number), None)
+
+    def _settle(self, name: str) -> None:
+        """End the lease on an evaluation that is there now, and the requests for it."""
+        self._leases.pop(name, None)
+        for place, waiting in self._waiting():
+            if waiting == name:
+                del self._requests[place]
 
 
-def _place(step: Step) -> Place:
-    return step.run, step.phase, step.number
+def _place(item: Step | QueuedRequest) -> Place:
+    return item.run, item.phase, item.number
+
+
+def _lease_columns(key: EvaluationKey, owner: str | None, expires_at: float, losses: int) -> dict[str, Any]:
+    return {"evaluation": evaluation_id(key), "owner": owner, "expires_at": expires_at, "losses": losses}
 
 
 def _id(row: StoredEvaluation) -> str:
