@@ -54,3 +54,18 @@ def test_profiles_and_named_networks_are_trained(prompt: Prompt, photos: Path, w
     assert row["estimator"].startswith(f"training:{words[-1]}:")
     if parameters is not None:
         assert row["parameters"] == parameters
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--estimator", "trainin"], "No estimator 'trainin' (known: training). Did you mean 'training'?"),
+        (["--device", "cuda:7"], "Device 'cuda:7' is not here: torch sees"),
+        (["--device", "tpu"], "Device 'tpu' is"),
+    ],
+)
+def test_an_estimator_or_a_device_that_is_not_there_is_named_before_anything_is_read(prompt: Prompt, words, message):
+    said = prompt.run("evaluate", "no-such-folder", "-a", "conv3", *words)
+    assert said.code == 2
+    assert said.err.startswith("Error: ")
+    assert message in said.err

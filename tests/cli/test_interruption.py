@@ -1,7 +1,6 @@
 """Searches that are stopped in the middle, in every way, and go on as if nothing had happened."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -9,20 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+from kills import Place, finish_under_fire, timeless
 from terminal import Prompt, Shell, survivors, wait_for
 
 import nasgym
-from nasgym.experiments.events import Evaluated, Event, Trained
-from nasgym.experiments.python_api import settle
-from nasgym.experiments.search import Surroundings
 from nasgym.store import RunStatus, open_store
 
 SETTINGS = {"evaluations": 12, "epochs": 4, "final_epochs": 12, "finalists": 2, "size": 32}
 WORDS = [word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", value)]
-
-
-def timeless(result: dict) -> dict:
-    return {name: value for name, value in result.items() if name not in ("seconds", "out")}
 
 
 @pytest.fixture(scope="module")
@@ -93,61 +86,20 @@ def test_workers_die_with_a_search_that_is_killed(shell: Shell, photos):
     assert survivors(process.pid) == []
 
 
-def search_until_killed(folder: Path, cache: Path, source: str, resume: bool) -> None:
-    """Search in a process that will be killed, writing down each evaluation when it is told of."""
-    os.chdir(folder)
-    with Path("told").open("a", buffering=1) as told:
-
-        def listen(event: Event) -> None:
-            if isinstance(event, Evaluated | Trained):
-                told.write(f"{event.architecture}\n")
-
-        data = {"source": source, "size": SETTINGS["size"]}
-        settings = {name: value for name, value in SETTINGS.items() if name not in ("size", "epochs")}
-        given = settings | {"data": data, "evaluation": {"epochs": SETTINGS["epochs"]}, "workers": 0, "out": "out"}
-        around = Surroundings(command="search", listener=listen, cache_dir=cache)
-        settle(given, resume=resume).search(around)
-
-
 @pytest.mark.slow
-def test_ten_kills_at_random_moments_lose_no_finished_evaluation(tmp_path, cache, photos, undisturbed):
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["nasgym.experiments.python_api", "nasgym.evaluation.final"])
-    moments = random.Random(0)
-    kills = 0
-    for _ in range(40):
-        resume = (tmp_path / "out" / "run.json").exists()
-        search = server.Process(target=search_until_killed, args=(tmp_path, cache, str(photos), resume))
-        search.start()
-        search.join(timeout=moments.uniform(0.3, 3.0) if kills < 10 else 240)
-        if search.exitcode is None:
-            search.kill()
-            search.join()
-            kills += 1
-            assert lost(tmp_path) == set()
-        elif search.exitcode == 0 and (tmp_path / "out" / "result.json").exists():
-            break
-        time.sleep(0.01)
-    assert kills >= 3
-    assert lost(tmp_path) == set()
-    assert timeless(json.loads((tmp_path / "out" / "result.json").read_text())) == undisturbed
-
-
-def lost(folder: Path) -> set[str]:
-    """Return the networks that the search told of and that the store does not hold."""
-    told = folder / "told"
-    if not told.exists():
-        return set()
-    with open_store(folder / "runs" / "store.sqlite", create=False) as store:
-        (run,) = store.runs()
-        kept = {step.architecture for phase in store.phases(run.id) for step in store.steps(run.id, phase=phase)}
-    return set(told.read_text().splitlines()) - kept
+@pytest.mark.parametrize(("workers", "kills", "pause"), [(0, 8, 2.0), (2, 4, 5.0)], ids=["alone", "or its workers"])
+def test_kills_at_random_moments_lose_no_finished_evaluation(
+    tmp_path, cache, photos, undisturbed, workers, kills, pause
+):
+    place = Place(tmp_path, cache, str(photos), workers)
+    assert finish_under_fire(place, kills, pause, random.Random(workers)) >= kills // 2
+    assert place.result() == undisturbed
 
 
 @pytest.mark.slow
 def test_a_search_keeps_to_its_budget_and_trains_a_finalist(shell: Shell):
     started = time.monotonic()
-    said = shell.run("search", "digits", "--budget", "30s", "--json")
+    said = shell.run("search", "digits", "--epochs", 2, "--budget", "30s", "--json")
     wall = time.monotonic() - started
     assert said.code == 0, said.err
     result = json.loads(said.out)
@@ -160,3 +112,14 @@ def test_a_search_keeps_to_its_budget_and_trains_a_finalist(shell: Shell):
     assert result["evaluations"] >= 1
     assert result["seconds"] < 30 + slowest
     assert wall < 30 + slowest + 15  # the interpreter starts and ends outside the budget
+
+
+@pytest.mark.slow
+def test_a_first_network_that_takes_longer_than_the_budget_is_given_up_in_time(shell: Shell):
+    words = ("search", "digits", "--epochs", 2000, "--budget", "12s", "--workers", 2)
+    started = time.monotonic()
+    said = shell.run(*words)
+    assert time.monotonic() - started < 12 + 20  # the interpreter starts and ends outside the budget
+    assert said.code == 2
+    assert "The first networks were still at work when the 12 s were over, so there is no best one." in said.err
+    assert "Give a longer --budget or fewer images" in said.err

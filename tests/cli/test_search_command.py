@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from terminal import Prompt
+from terminal import Prompt, Shell
 
 import nasgym
 from conftest import QUICK, FinishedSearch
 from nasgym.architectures import architecture_id, encode, parse_architecture
 from nasgym.evaluation.checkpoints import Classifier
-from nasgym.experiments.config import DataSettings, EvaluationSettings, LimitSettings, SearchConfig
+from nasgym.experiments.config import DataSettings, EvaluationSettings, LimitSettings, RayWorkers, SearchConfig
 from nasgym.networks.profiles import DEFAULT
 from nasgym.store import EvaluationQuery, RunStatus, open_store
 from nasgym.tasks import make_task
@@ -163,6 +163,7 @@ final_epochs = 1
 seed = 7
 workers = 0
 in_flight = 2
+executor = "ray"
 store = "kept.sqlite"
 out = "everything"
 
@@ -177,6 +178,10 @@ fractions = [0.5, 0.25, 0.25]
 split_seed = 3
 strict = true
 
+[ray]
+address = "auto"
+gpus_per_worker = 0.5
+
 [limits]
 max_parameters = 20000
 max_flops = 9000000
@@ -190,11 +195,17 @@ samples = 24
 reward = "blockqnn"
 device = "cpu"
 time_limit = "5m"
+stopping = 0.001
 """
 
 
 def test_a_file_can_hold_every_setting_and_options_go_on_top(prompt: Prompt, photos: Path):
-    sections = {"data": DataSettings, "limits": LimitSettings, "evaluation": EvaluationSettings}
+    sections = {
+        "data": DataSettings,
+        "ray": RayWorkers,
+        "limits": LimitSettings,
+        "evaluation": EvaluationSettings,
+    }
     named = {line.partition(" =")[0] for line in EVERY_SETTING.splitlines() if " = " in line}
     fields = SearchConfig.model_fields.keys() - sections
     assert named == fields.union(*(section.model_fields for section in sections.values()))
@@ -222,3 +233,26 @@ def test_a_subset_of_the_classes_is_searched(prompt: Prompt, photos: Path):
     assert said.code == 0, said.err
     assert "photos: 2 classes, 18 training, 6 validation and 6 test images" in said.err
     assert Classifier.load("runs/photos/best.pt").metadata.class_names == ("lying", "standing")
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_as_processes_and_prints_nothing(finished: FinishedSearch, photos: Path, shell: Shell):
+    said = shell.run("search", photos, *QUICK, "--workers", 2, "--executor", "ray", "--json")
+    assert said.code == 0, said.err
+    assert timeless(json.loads(said.out)) == timeless(json.loads(finished.said.out))
+    assert "ray" not in said.err.lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--ray-address", "127.0.0.1:1"], "No Ray at '127.0.0.1:1': [Errno 111] Connection refused."),
+        (["--executor", "kubernetes"], "'executor' is 'kubernetes': input should be 'processes' or 'ray'."),
+        (["--gpus-per-worker", -1], "'ray.gpus_per_worker' is -1.0: input should be greater than or equal to 0."),
+    ],
+)
+def test_a_ray_that_is_not_there_and_wrong_settings_are_named(photos: Path, shell: Shell, words, message):
+    said = shell.run("search", photos, *QUICK, "--workers", 1, *words)
+    assert said.code == 2
+    assert message in said.err
+    assert "Traceback" not in said.err

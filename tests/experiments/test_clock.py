@@ -53,7 +53,8 @@ def test_without_any_network_the_search_goes_on_until_the_budget_is_spent():
     for outcomes in ([], failed):
         assert not clock(99).is_over(outcomes)
         assert clock(101).is_over(outcomes)
-        assert clock(101).seconds_to_wait(outcomes) is None
+        assert clock(99).seconds_to_wait(outcomes) == pytest.approx(1, abs=0.5)
+        assert clock(101).seconds_to_wait(outcomes) == 0
 
 
 def test_what_is_at_work_is_waited_for_until_it_costs_final_training_half():

@@ -88,6 +88,21 @@ def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path):
     ],
 )
 def test_a_budget_limits_the_images_of_an_evaluation_unless_told_otherwise(settings, samples):
-    settled = make_config({"data": {"source": "digits"}} | settings).settled()
+    settled = make_config({"data": {"source": "digits"}} | settings).settled(workers=2)
     assert settled.evaluation.samples == samples
-    assert settled.settled() == settled
+    assert settled.settled(workers=2) == settled
+
+
+@pytest.mark.parametrize(
+    ("given", "workers", "in_flight"), [(None, 0, 4), (None, 2, 4), (None, 4, 4), (None, 16, 16), (2, 16, 2), (9, 1, 9)]
+)
+def test_as_many_networks_are_in_flight_as_there_are_workers_and_at_least_four(given, workers, in_flight):
+    settled = make_config({"data": {"source": "digits"}, "in_flight": given}).settled(workers)
+    assert settled.in_flight == in_flight
+    assert settled.settled(workers=99) == settled
+
+
+@pytest.mark.parametrize("gpus", [-1, "half"])
+def test_gpus_of_a_worker_are_a_number_from_0(gpus):
+    with pytest.raises(ConfigurationError, match=r"'ray\.gpus_per_worker' is"):
+        make_config({"data": {"source": "digits"}, "ray": {"gpus_per_worker": gpus}})

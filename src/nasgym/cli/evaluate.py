@@ -24,6 +24,9 @@ def evaluate(
     profile: Annotated[
         str | None, typer.Option(help="How it is built and trained: default, paper or paper-intensive.")
     ] = None,
+    estimator: Annotated[
+        str, typer.Option(help="What tells how good it is: training, or a plug-in of `nasgym plugins`.")
+    ] = "training",
     repeats: Annotated[int, typer.Option(min=1, help="Train it so many times, with seeds of their own.")] = 1,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; the profile's own number by default.")] = None,
     size: Annotated[int, typer.Option(help="Side of the square images, pixels.")] = 32,
@@ -33,7 +36,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first training.")] = 0,
     workers: Annotated[int | None, typer.Option(min=0, help="Training processes; one per core by default.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     store: Annotated[
         str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
     ] = None,
@@ -56,6 +59,7 @@ def evaluate(
     from rich.console import Console
     from rich.status import Status
 
+    from nasgym.evaluation.loading import load_estimator
     from nasgym.executors import usable_cores
     from nasgym.experiments.single import evaluate_repeatedly, network_to_evaluate
     from nasgym.store import DEFAULT_STORE, open_store
@@ -63,6 +67,7 @@ def evaluate(
 
     console = Console(stderr=True)
     network = network_to_evaluate(architecture, profile)
+    chosen = load_estimator(estimator, network.profile, device=device, threads=1)
     with Status("Reading images", console=console) as status:
         task = make_task(
             data,
@@ -80,7 +85,7 @@ def evaluate(
                 opened,
                 repeats,
                 workers=usable_cores() if workers is None else workers,
-                device=device,
+                estimator=chosen,
                 listener=lambda repeat, _: status.update(f"Training {network.architecture}: {repeat + 1} of {repeats}"),
             )
     if as_json:

@@ -9,6 +9,10 @@ import typer
 from nasgym.cli.data import app as data_app
 from nasgym.cli.evaluate import evaluate
 from nasgym.cli.logs import LogFile, Verbose
+from nasgym.cli.meta_test import EPILOG as META_TEST_EXAMPLES
+from nasgym.cli.meta_test import meta_test
+from nasgym.cli.meta_train import EPILOG as META_TRAIN_EXAMPLES
+from nasgym.cli.meta_train import meta_train
 from nasgym.cli.plugins import plugins
 from nasgym.cli.predict import predict
 from nasgym.cli.search import EPILOG as SEARCH_EXAMPLES
@@ -16,6 +20,8 @@ from nasgym.cli.search import search
 from nasgym.cli.space import app as space_app
 from nasgym.cli.store import app as store_app
 from nasgym.cli.table import app as table_app
+from nasgym.cli.worker import EPILOG as WORKER_EXAMPLES
+from nasgym.cli.worker import worker
 from nasgym.core.errors import NasgymError
 
 USAGE_ERROR = 2
@@ -28,8 +34,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=SEARCH_EXAMPLES)(search)
+app.command(epilog=WORKER_EXAMPLES)(worker)
 app.command()(evaluate)
 app.command()(predict)
+app.command("meta-train", epilog=META_TRAIN_EXAMPLES)(meta_train)
+app.command("meta-test", epilog=META_TEST_EXAMPLES)(meta_test)
 app.command()(plugins)
 app.add_typer(data_app, name="data")
 app.add_typer(space_app, name="space")

@@ -21,6 +21,8 @@ EPILOG = """
 
 `nasgym search photos/ --max-parameters 50000 --out runs/tiny` - a network for a small device
 
+`nasgym search photos/ --ray-address auto --workers 64` - train networks on a Ray cluster
+
 `nasgym search photos/ --out runs/tiny --resume` - go on after Ctrl-C, a crash or a power cut
 """
 
@@ -55,7 +57,16 @@ def search(
     max_memory: Annotated[int | None, typer.Option(help="Most bytes of int8 weights and activations.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the search; 0 by default.")] = None,
     workers: Annotated[int | None, typer.Option(help="Training processes; one per core by default.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="Where the workers are: processes (default) on this machine, or ray.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT; else one is started here.")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="GPUs that a worker takes of Ray; 0.25 puts four workers on one.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or cuda:N.")] = None,
     store: Annotated[
         str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
     ] = None,
@@ -81,6 +92,7 @@ def search(
     from nasgym.experiments.python_api import settle
     from nasgym.experiments.results import as_text
     from nasgym.experiments.search import Surroundings
+    from nasgym.store import without_password
 
     given = _settings(
         {
@@ -93,6 +105,7 @@ def search(
             "finalists": finalists,
             "seed": seed,
             "workers": workers,
+            "executor": executor or ("ray" if (ray_address, gpus_per_worker) != (None, None) else None),
             "store": store,
             "out": out,
         },
@@ -106,6 +119,7 @@ def search(
             "strict": strict,
         },
         limits={"max_parameters": max_parameters, "max_flops": max_flops, "max_memory": max_memory},
+        ray={"address": ray_address, "gpus_per_worker": gpus_per_worker},
         evaluation={"profile": profile, "estimator": estimator, "epochs": epochs, "device": device},
     )
     settled = settle(given, file=config, resume=resume)
@@ -113,7 +127,7 @@ def search(
     if result is None:
         with SearchProgress(settled.config) as progress:
             around = Surroundings(
-                command=shlex.join(["nasgym", *sys.argv[1:]]),
+                command=without_password(shlex.join(["nasgym", *sys.argv[1:]])),
                 listener=progress.hear,
                 decoding=progress.decoding,
                 cache_dir=cache,

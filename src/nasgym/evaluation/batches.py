@@ -1,22 +1,13 @@
 """Several requests at once, on any `concurrent.futures.Executor`; equal ones are evaluated once. No torch."""
 
-import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import replace
 
 from nasgym.evaluation.evaluator import Evaluation, Evaluator
 from nasgym.evaluation.outcome import Failed, FailureKind, Outcome
-from nasgym.evaluation.request import Estimator, EvaluationKey, EvaluationRequest
-
-_resident: dict[str, Estimator] = {}
-
-
-def _evaluate(estimator: Estimator, request: EvaluationRequest) -> Outcome:
-    """Evaluate; in a worker process with that process's own copy of `estimator`, which keeps what it has loaded."""
-    if multiprocessing.parent_process() is not None:
-        estimator = _resident.setdefault(estimator.fingerprint, estimator)
-    return estimator.evaluate(request)
+from nasgym.evaluation.request import EvaluationKey, EvaluationRequest
+from nasgym.evaluation.resident import Luggage, evaluate_resident
 
 
 def evaluate_batch(
@@ -27,17 +18,20 @@ def evaluate_batch(
     Args:
         asked: any requests, equal ones included, each with the evaluator to ask; evaluators with equal estimators
             share a cache.
-        executor: where estimators run, all unknown requests at once; in this thread, one by one, if `None`.
+        executor: where estimators run, all unknown requests at once; in this thread, one by one, if `None`. Workers of
+            `nasgym.executors` keep estimators and tasks from one batch to the next.
     """
     if executor is None:
         return [evaluator.evaluate(request) for evaluator, request in asked]
+    luggage: dict[int, Luggage] = {}
     running: dict[Future[Outcome], int] = {}
     started: set[EvaluationKey] = set()
     keys = [request.key(evaluator.estimator) for evaluator, request in asked]
     for number, ((evaluator, request), key) in enumerate(zip(asked, keys, strict=True)):
         hopeless = evaluator.feasibility(request.task).problem(request.architecture) is not None
         if not hopeless and key not in started and evaluator.cache.get(key) is None:
-            running[executor.submit(_evaluate, evaluator.estimator, request)] = number
+            packed = luggage.setdefault(id(evaluator.estimator), Luggage(evaluator.estimator)).arguments(request)
+            running[executor.submit(evaluate_resident, *packed)] = number
             started.add(key)
     uncached: dict[EvaluationKey, Evaluation] = {}
     for future in as_completed(running):

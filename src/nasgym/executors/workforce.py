@@ -1,16 +1,19 @@
-"""Worker processes that are replaced when one of them dies, and calls that survive it."""
+"""Calls in flight on an executor whose workers may die or hang."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeVar
 
-from nasgym.executors.local import close_executor
+from nasgym.executors.workers import LOSSES, Work, WorkerExecutor, WorkerLostError
 
-ATTEMPTS = 3
-"""Times a call is made before the death of its worker is put down to the call itself."""
+HANGS = 2
+"""Times that a call takes longer than its limit before it is put down to the call itself."""
+LOOK_EVERY = 0.5
+"""Seconds between looks for calls that take too long."""
 
 _log = logging.getLogger(__name__)
 
@@ -20,14 +23,13 @@ K = TypeVar("K")
 
 
 class Workforce:
-    """An executor that is made anew when it breaks.
+    """An executor that ends with its block: once its work is done, or at once where an exception ends the block.
 
     Args:
-        make_executor: makes an executor; called again after a loss.
+        make_executor: makes the executor.
     """
 
     def __init__(self, make_executor: Callable[[], Executor]) -> None:
-        self._make_executor = make_executor
         self._executor = make_executor()
 
     def __enter__(self) -> Self:
@@ -39,21 +41,15 @@ class Workforce:
         self.close(wait=kind is None)
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Have `function` called.
-
-        Raises:
-            BrokenExecutor: a worker has died, and `renew` has not been called since; so does the future.
-        """
+        """Have `function` called; the future raises `WorkerLostError` where its worker dies."""
         return self._executor.submit(function, *args, **kwargs)
-
-    def renew(self) -> None:
-        """Kill what is left of the executor, and make another one."""
-        self.close(wait=False)
-        self._executor = self._make_executor()
 
     def close(self, *, wait: bool = True) -> None:
         """Stop; without `wait`, workers are killed in the middle of what they do."""
-        close_executor(self._executor, wait=wait)
+        if not wait and isinstance(self._executor, WorkerExecutor):
+            self._executor.kill()
+        else:
+            self._executor.shutdown(wait=wait, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,112 +58,118 @@ class Lost:
 
     Attributes:
         attempts: how often it was made.
+        how: in words, how the last worker ended.
     """
 
     attempts: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """What comes out of a call that took longer than its limit every time, so that its workers were killed.
+
+    Attributes:
+        attempts: how often it was made.
+        seconds: for how long the last time.
+    """
+
+    attempts: int
+    seconds: float
 
 
 @dataclass(slots=True)
 class _Call(Generic[K]):
     key: K
     args: tuple[object, ...]
-    losses: int = 0
+    hangs: int = 0
+    stopped_after: float | None = None
 
 
 class Calls(Generic[K, R]):
     """Calls of one function in flight; finished ones come out as they finish.
 
-    A dead worker takes every call in flight with it. They are made again, each alone, so that a call that kills its
-    worker is found out and comes out as `Lost` while the others end well.
+    A call that takes longer than its limit loses its worker, and is made again once.
 
     Args:
         workforce: where calls are made.
         function: what is called; it must pickle, and so must its arguments.
+        limit: from the key of a call to the seconds it may take at work, asked again and again; `None` for no limit.
     """
 
-    def __init__(self, workforce: Workforce, function: Callable[..., R]) -> None:
+    def __init__(
+        self, workforce: Workforce, function: Callable[..., R], *, limit: Callable[[K], float | None] = lambda _: None
+    ) -> None:
         self._workforce = workforce
         self._function = function
+        self._limit = limit
         self._running: dict[Future[R], _Call[K]] = {}
-        self._waiting: list[_Call[K]] = []
 
     def __len__(self) -> int:
-        return len(self._running) + len(self._waiting)
+        return len(self._running)
 
     def start(self, key: K, *args: object) -> None:
-        """Make a call, to be known by `key`; while another one is under suspicion, it waits."""
-        call: _Call[K] = _Call(key, args)
-        if self._waiting or self._suspicious:
-            self._waiting.append(call)
-        else:
-            self._submit(call)
+        """Make a call, to be known by `key`."""
+        self._submit(_Call(key, args))
 
-    def finished(self, *, timeout: float | None = None) -> Iterator[tuple[K, R | Lost]]:
+    def finished(self, *, timeout: float | None = None) -> Iterator[tuple[K, R | Lost | Hung]]:
         """Yield what has finished, after waiting for at least one or for `timeout` seconds.
 
         What a call raised is raised here.
         """
-        self._let_in()
-        ready = wait(self._running, timeout=timeout, return_when=FIRST_COMPLETED).done
-        broken = []
+        ready = self._wait(timeout)
         for future in [future for future in self._running if future in ready]:
             call = self._running.pop(future)
             try:
                 result = future.result()
-            except BrokenExecutor:
-                broken.append(call)
+            except WorkerLostError as error:
+                given_up = self._given_up(call, error)
+                if given_up is not None:
+                    yield call.key, given_up
             else:
                 yield call.key, result
-        if broken:
-            yield from self._recover(broken)
 
     def withdraw(self) -> None:
         """Forget the calls that no worker has taken yet."""
-        self._waiting.clear()
         self._running = {future: call for future, call in self._running.items() if not future.cancel()}
 
     def abandon(self) -> None:
-        """Forget everything in flight; workers in the middle of it are killed, and others have to start."""
-        if len(self):
-            self._running.clear()
-            self._waiting.clear()
-            self._workforce.renew()
-
-    @property
-    def _suspicious(self) -> bool:
-        """Whether a call is running that has lost a worker before."""
-        return any(call.losses for call in self._running.values())
-
-    def _submit(self, call: _Call[K]) -> bool:
-        """Make a call, or have it wait where the futures of others will tell that their workers are gone."""
-        try:
-            future = self._workforce.submit(self._function, *call.args)
-        except BrokenExecutor:
-            if self._running:
-                self._waiting.append(call)
-                return False
-            self._workforce.renew()
-            future = self._workforce.submit(self._function, *call.args)
-        self._running[future] = call
-        return True
-
-    def _let_in(self) -> None:
-        """Make calls that wait: one under suspicion when nothing else runs, others together."""
-        while self._waiting:
-            call = self._waiting[0]
-            if self._running and (call.losses or self._suspicious):
-                return
-            self._waiting.remove(call)
-            if not self._submit(call):
-                return
-
-    def _recover(self, broken: list[_Call[K]]) -> list[tuple[K, Lost]]:
-        """Replace the workers, and let lost calls wait for their next attempt; return those given up."""
-        lost = [*broken, *self._running.values()]
+        """Forget everything in flight; workers in the middle of it are killed."""
+        self.withdraw()
+        for future in self._running:
+            if isinstance(future, Work):
+                future.kill()
         self._running.clear()
-        self._workforce.renew()
-        _log.warning("A worker process died; what was in flight (%d) is started again, one by one.", len(lost))
-        for call in lost:
-            call.losses += 1
-        self._waiting = [call for call in lost if call.losses < ATTEMPTS] + self._waiting
-        return [(call.key, Lost(ATTEMPTS)) for call in lost if call.losses >= ATTEMPTS]
+
+    def _submit(self, call: _Call[K]) -> None:
+        self._running[self._workforce.submit(self._function, *call.args)] = call
+
+    def _wait(self, timeout: float | None) -> set[Future[R]]:
+        """Return what is ready within `timeout` seconds, stopping meanwhile what takes too long."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = LOOK_EVERY if end is None else max(0.0, min(LOOK_EVERY, end - time.monotonic()))
+            ready = wait(self._running, timeout=left, return_when=FIRST_COMPLETED).done
+            if ready or not self._running or (end is not None and time.monotonic() >= end):
+                return ready
+            self._stop_late()
+
+    def _stop_late(self) -> None:
+        for future, call in self._running.items():
+            if isinstance(future, Work) and call.stopped_after is None:
+                limit, seconds = self._limit(call.key), future.seconds
+                if limit is not None and seconds > limit:
+                    _log.warning("A call is stopped after %.0f s; it was to take %.0f s at most.", seconds, limit)
+                    call.stopped_after = seconds
+                    future.kill()
+
+    def _given_up(self, call: _Call[K], error: WorkerLostError) -> Lost | Hung | None:
+        """Return what a call whose worker is gone comes to; `None` if it is made again."""
+        if call.stopped_after is None:
+            return Lost(LOSSES, str(error))
+        seconds, call.stopped_after = call.stopped_after, None
+        call.hangs += 1
+        if call.hangs == HANGS:
+            return Hung(HANGS, seconds)
+        self._submit(call)
+        return None

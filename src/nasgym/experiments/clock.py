@@ -70,12 +70,14 @@ class Clock:
     def seconds_to_wait(self, outcomes: Sequence[Outcome]) -> float | None:
         """Return for how long evaluations at work are still waited for when the search is over.
 
-        At least as long as one usually takes, since to start workers anew takes time, too. `None`: until the first
-        completes, as without any there is nothing to train in the end.
+        At least as long as one usually takes, since to start workers anew takes time, too; not at all where none has
+        completed and the budget is spent. `None`: for as long as it takes.
         """
         completed = _completed(outcomes)
-        if self._budget is None or not completed:
+        if self._budget is None:
             return None
+        if not completed:
+            return max(0.0, self._budget - self.seconds())
         left = self._budget - (1 - GRACE) * self._final_seconds(completed) - self.seconds()
         return max(left, _typical_seconds(completed))
 

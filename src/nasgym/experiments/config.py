@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -54,6 +54,8 @@ def plain_source(source: str) -> str:
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Count = Annotated[int, Field(ge=1)]
+IN_FLIGHT = 4
+"""Networks that may be trained at once, unless told otherwise or there are more workers."""
 SAMPLES_PER_SECOND = 5
 """Training images of an evaluation for every second of the budget, unless told otherwise."""
 FINALISTS, FINALISTS_IN_TIME = 5, 15
@@ -62,11 +64,13 @@ LEAST_SAMPLES = 2000
 """A budget leaves at least so many training images."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Settings that belong together: frozen, and without room for unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class DataSettings(_Section):
+class DataSettings(Section):
     """Which images, and how they are split.
 
     Attributes:
@@ -92,7 +96,7 @@ class DataSettings(_Section):
     strict: bool = False
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """What a network may cost.
 
     Attributes:
@@ -106,7 +110,7 @@ class LimitSettings(_Section):
     max_memory: Count | None = None
 
 
-class EvaluationSettings(_Section):
+class EvaluationSettings(Section):
     """How candidates are trained.
 
     Attributes:
@@ -118,6 +122,8 @@ class EvaluationSettings(_Section):
         reward: what strategies hear: `accuracy`, or `blockqnn`, which also counts FLOPs and density.
         device: `auto`, `cpu` or `cuda`.
         time_limit: seconds after which a single training is given up.
+        stopping: validation accuracy that a candidate has to promise; a training whose curve stays below it even at
+            its best is given up (`nasgym.evaluation.stopping`). Every candidate is trained to the end if left out.
     """
 
     profile: str = "default"
@@ -127,9 +133,22 @@ class EvaluationSettings(_Section):
     reward: Literal["accuracy", "blockqnn"] = "accuracy"
     device: str = "auto"
     time_limit: Seconds | None = None
+    stopping: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
-class SearchConfig(_Section):
+class RayWorkers(Section):
+    """Where Ray is, and what a worker takes of it.
+
+    Attributes:
+        address: `local` starts one on this machine; `auto`, `HOST:PORT` and `ray://HOST:PORT` name a running cluster.
+        gpus_per_worker: GPUs of a worker; 0.25 puts four of them on one.
+    """
+
+    address: str = "local"
+    gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
+
+
+class SearchConfig(Section):
     """Every setting of a search.
 
     Attributes:
@@ -147,7 +166,10 @@ class SearchConfig(_Section):
         seed: of the strategy and of the final training.
         workers: processes that train networks, each on one core, at most `in_flight`; one per core if left out, 0 for
             the calling process.
-        in_flight: networks that may be trained at once; decides, with the seed, what is proposed.
+        in_flight: networks that may be trained at once; decides, with the seed, what is proposed. If left out
+            `IN_FLIGHT`, or as many as there are workers where those are more.
+        executor: `processes` on this machine, or `ray`.
+        ray: where Ray is, and what a worker takes of it.
         store: file or URL of the store.
         out: folder for the results; `runs/NAME` if left out.
     """
@@ -164,16 +186,23 @@ class SearchConfig(_Section):
     final_epochs: Count | None = None
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] | None = None
-    in_flight: Count = 4
+    in_flight: Count | None = None
+    executor: Literal["processes", "ray"] = "processes"
+    ray: RayWorkers = RayWorkers()
     store: str | None = None
     out: Path | None = None
 
-    def settled(self) -> Self:
-        """Return the same with what depends on the budget written out, so that another budget leaves it as it is."""
+    def settled(self, workers: int) -> Self:
+        """Return the same with what depends on the budget and on `workers` written out, so that others leave it."""
+        in_flight = max(IN_FLIGHT, workers) if self.in_flight is None else self.in_flight
+        return self.model_copy(update={"in_flight": in_flight, "evaluation": self._settled_evaluation})
+
+    @property
+    def _settled_evaluation(self) -> EvaluationSettings:
         if self.evaluation.samples is not None:
-            return self
+            return self.evaluation
         samples = "all" if self.budget is None else max(LEAST_SAMPLES, int(SAMPLES_PER_SECOND * self.budget))
-        return self.model_copy(update={"evaluation": self.evaluation.model_copy(update={"samples": samples})})
+        return self.evaluation.model_copy(update={"samples": samples})
 
     @property
     def most_finalists(self) -> int:
@@ -211,7 +240,7 @@ def make_config(settings: Mapping[str, Any], *, source: str = "the settings") ->
     try:
         return SearchConfig.model_validate(dict(settings))
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, source)) from error
+        raise ConfigurationError(explain(error, source, SearchConfig)) from error
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,13 +252,22 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _explain(error: ValidationError, source: str) -> str:
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return settings by their names as `section.name`."""
+    result: dict[str, Any] = {}
+    for name, value in settings.items():
+        result |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return result
+
+
+def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
+    """Return what is wrong with the settings for a `model` that came from `source`."""
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             *sections, name = problem["loc"]
-            lines.append(f"unknown key {key!r}.{nearest(str(name), _keys(sections))}")
+            lines.append(f"unknown key {key!r}.{nearest(str(name), _keys(model, sections))}")
         elif problem["type"] == "missing":
             lines.append(f"{key!r} is missing{_REMEDIES.get(key, '')}.")
         else:
@@ -238,10 +276,13 @@ def _explain(error: ValidationError, source: str) -> str:
     return f"In {source}: " + " ".join(lines)
 
 
-def _keys(sections: list[int | str]) -> list[str]:
-    model: type[BaseModel] = SearchConfig
+def _keys(model: type[BaseModel], sections: list[int | str]) -> list[str]:
     for section in sections:
-        annotation = model.model_fields[str(section)].annotation
+        if isinstance(section, int):  # one of a list, whose settings are those of the list
+            continue
+        annotation = model.model_fields[section].annotation
+        while get_origin(annotation) in (tuple, Annotated):
+            annotation = get_args(annotation)[0]
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return list(model.model_fields)

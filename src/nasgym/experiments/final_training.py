@@ -9,7 +9,7 @@ from pathlib import Path
 from nasgym.architectures import Architecture, architecture_id
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
 from nasgym.evaluation.recipes import Profile
-from nasgym.executors import Calls, Lost, Workforce, lost_worker
+from nasgym.executors import Calls, Hung, Lost, Workforce, lost_worker
 from nasgym.experiments.clock import SAFETY
 from nasgym.experiments.workspace import Workspace
 from nasgym.store import Step, Store
@@ -111,7 +111,7 @@ class FinalRound:
 
     def _finished(self, calls: Calls[FinalJob, Outcome], timeout: float | None = None) -> Iterator[Step]:
         for job, outcome in calls.finished(timeout=timeout):
-            yield self._keep(job, lost_worker(outcome) if isinstance(outcome, Lost) else outcome)
+            yield self._keep(job, lost_worker(outcome) if isinstance(outcome, Lost | Hung) else outcome)
 
     def weights(self, architecture: Architecture) -> Path:
         """Return where the weights of `architecture` are kept."""

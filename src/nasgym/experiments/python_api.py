@@ -9,13 +9,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from nasgym.core.errors import ConfigurationError, nearest
-from nasgym.experiments.config import SearchConfig, make_config, merged, plain_source, read_config
+from nasgym.experiments.config import SearchConfig, flat, make_config, merged, plain_source, read_config
 from nasgym.experiments.finishing import Finished
 from nasgym.experiments.results import SearchResult, read_result
 from nasgym.experiments.search import Surroundings, resume_search, start_search
 from nasgym.experiments.workspace import Workspace, latest_workspace, read_reference
 
-MAY_CHANGE = frozenset({"evaluations", "budget", "finalists", "workers", "out"})
+WHERE = frozenset({"workers", "executor", "ray.address", "ray.gpus_per_worker", "out"})
+"""Settings that change nothing in what comes out."""
+MAY_CHANGE = WHERE | {"evaluations", "budget", "finalists"}
 """Settings that a resumed search may have otherwise than it began."""
 
 
@@ -112,7 +114,7 @@ def settle(given: Mapping[str, Any], *, file: Path | None = None, resume: bool =
             "Resume it without them, or start another one with another --out."
         )
     known = read_result(workspace.result) if workspace.result.exists() else None
-    if known is not None and changed.keys() - {"workers", "out"}:
+    if known is not None and changed.keys() - WHERE:
         raise ConfigurationError(
             f"The search in {workspace.folder} is finished; it is too late to change its {' and '.join(changed)}. "
             "Start another one with another --out: what is in the store is not trained again."
@@ -122,12 +124,5 @@ def settle(given: Mapping[str, Any], *, file: Path | None = None, resume: bool =
 
 def _changed(before: SearchConfig, after: SearchConfig) -> dict[str, str]:
     """Return which settings differ, named as `section.name`, and how."""
-    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    old, new = flat(before.model_dump(mode="json")), flat(after.model_dump(mode="json"))
     return {name: f"{old[name]!r}, now {new[name]!r}" for name in old if old[name] != new[name]}
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -13,17 +13,21 @@ from nasgym.architectures.spaces import SearchSpace, load_space
 from nasgym.core.errors import NasgymError
 from nasgym.core.randomness import stream
 from nasgym.evaluation import Completed, Estimator
-from nasgym.evaluation.loading import load_estimator
+from nasgym.evaluation.loading import TRAINING, load_estimator
 from nasgym.evaluation.recipes import Profile, training_profile
 from nasgym.evaluation.rewards import reward
-from nasgym.executors import Evaluations, Workforce, local_executor, usable_cores
+from nasgym.evaluation.stopping import Stopping
+from nasgym.executors import Evaluations, Patience, Workforce, local_executor, usable_cores
+from nasgym.executors.patience import TRAINING_FLOPS
 from nasgym.experiments.candidates import Bounds, CandidateSearch
 from nasgym.experiments.clock import Clock, Workload
-from nasgym.experiments.config import SearchConfig
+from nasgym.experiments.config import IN_FLIGHT, SearchConfig
 from nasgym.experiments.ending import Ending, accuracy_of
 from nasgym.experiments.events import Event, Listener, Prepared, Promoted, Trained
 from nasgym.experiments.final_training import FINALISTS, RANDOM, FinalJob, FinalRound, FinalSettings
 from nasgym.experiments.finishing import Finished, finish, write_interrupted
+from nasgym.experiments.leases import Leases
+from nasgym.experiments.sharing import SharedEvaluations
 from nasgym.experiments.workspace import (
     RunReference,
     Workspace,
@@ -69,7 +73,7 @@ def start_search(config: SearchConfig, around: Surroundings) -> Finished:
         NasgymError: a setting, the data or the store is wrong, or nothing was found.
         KeyboardInterrupt: stopped by the user; every finished evaluation is kept, and `resume_search` goes on.
     """
-    config = config.settled()
+    config = config.settled(_workers_wanted(config))
     named = Named.by(config)
     refuse_search_in(config.out)
     task = make_search_task(config, around)
@@ -122,14 +126,30 @@ class Named:
             profile=profile,
             space=load_space(config.space, max_layers=config.max_layers),
             strategy=strategy_named(config.strategy),
-            estimator=load_estimator(
-                config.evaluation.estimator,
-                profile,
-                device=config.evaluation.device,
-                threads=1,
-                time_limit=config.evaluation.time_limit,
-            ),
+            estimator=search_estimator(config),
         )
+
+
+def search_estimator(config: SearchConfig) -> Estimator:
+    """Return what evaluates the candidates of a search.
+
+    Raises:
+        NasgymError: there is no such estimator or profile; names it.
+    """
+    evaluation = config.evaluation
+    return load_estimator(
+        evaluation.estimator,
+        training_profile(evaluation.profile),
+        device=evaluation.device,
+        threads=1,
+        time_limit=evaluation.time_limit,
+        stopping=None if evaluation.stopping is None else Stopping(evaluation.stopping),
+    )
+
+
+def patience_of(config: SearchConfig, estimator: Estimator) -> Patience:
+    """Return what tells when an evaluation of a search hangs; plug-ins get any time for the first."""
+    return Patience(estimator.profile, speed=TRAINING_FLOPS if config.evaluation.estimator == TRAINING else None)
 
 
 def make_search_task(config: SearchConfig, around: Surroundings) -> ImageTask:
@@ -158,6 +178,10 @@ def make_search_task(config: SearchConfig, around: Surroundings) -> ImageTask:
     if isinstance(evaluation.samples, int) and evaluation.samples < len(task.split.train):
         return replace(task, fidelity=replace(task.fidelity, samples=evaluation.samples))
     return task
+
+
+def _workers_wanted(config: SearchConfig) -> int:
+    return usable_cores() if config.workers is None else config.workers
 
 
 @dataclass(frozen=True)
@@ -196,7 +220,7 @@ class _Search:
         known = 1 + max((step.number for step in self.store.steps(self.reference.run)), default=-1)
         listener = self._listener(clock)
         listener(Prepared(self.task, self._workers, known, clock.seconds()))
-        with Workforce(lambda: local_executor(self._workers)) as workforce:
+        with Workforce(self._executor) as workforce:
             linear = workforce.submit(linear_baseline, self.task)
             steps, reason = self._search(workforce, known, clock)
             self._final_training(self._final_jobs(steps, clock), workforce, clock, reason)
@@ -214,8 +238,12 @@ class _Search:
             self.store,
             self.reference.run,
         )
-        bounds = Bounds(config.most_evaluations, config.in_flight, known, clock)
-        reason = candidates.search(Evaluations(self.named.estimator, workforce), bounds, self._listener(clock))
+        bounds = Bounds(config.most_evaluations, self._in_flight, known, clock)
+        run, estimator = self.reference.run, self.named.estimator
+        with Leases(self.store, f"run {run}") as leases:
+            own = Evaluations(estimator, workforce, patience_of(config, estimator))
+            shared = SharedEvaluations(own, estimator, self.store, leases, run, max(1, self._workers))
+            reason = candidates.search(shared, bounds, self._listener(clock))
         return candidates.steps, reason
 
     def _final_jobs(self, steps: list[Step], clock: Clock) -> list[FinalJob]:
@@ -225,10 +253,7 @@ class _Search:
         """
         completed = [step for step in steps if isinstance(step.outcome, Completed)]
         if not completed:
-            raise NothingFoundError(
-                f"None of {len(steps)} networks could be evaluated, so there is no best one; "
-                "`nasgym store ls --failed` says why. Relax the limits, or give more time or other images."
-            )
+            raise _nothing_found(len(steps), self.config.budget)
         finalists = min(self.config.most_finalists, clock.networks_in_time([step.outcome for step in steps]) - 1)
         best = sorted(completed, key=lambda step: -accuracy_of(step.outcome))[:finalists]
         jobs = [FinalJob(FINALISTS, step.number, parse_architecture(step.architecture)) for step in best]
@@ -266,8 +291,19 @@ class _Search:
 
     @property
     def _workers(self) -> int:
-        workers = usable_cores() if self.config.workers is None else self.config.workers
-        return min(workers, self.config.in_flight)
+        return min(_workers_wanted(self.config), self._in_flight)
+
+    @property
+    def _in_flight(self) -> int:
+        return self.config.in_flight or IN_FLIGHT
+
+    def _executor(self) -> Executor:
+        if self.config.executor == "processes" or self._workers == 0:
+            return local_executor(self._workers)
+        from nasgym.executors.ray_cluster import RaySettings, ray_executor
+
+        where = self.config.ray
+        return ray_executor(self._workers, RaySettings(where.address, gpus=where.gpus_per_worker))
 
     def _clock(self) -> Clock:
         config, fidelity = self.config, self.task.fidelity
@@ -304,3 +340,15 @@ class _Search:
 
     def _write_reference(self, clock: Clock) -> None:
         write_reference(self.workspace, replace(self.reference, seconds=clock.seconds()))
+
+
+def _nothing_found(networks: int, budget: float | None) -> NothingFoundError:
+    if networks == 0 and budget is not None:
+        return NothingFoundError(
+            f"The first networks were still at work when the {budget:g} s were over, so there is no best one. "
+            "Give a longer --budget or fewer images: evaluation.samples in a settings file, or --max-per-class."
+        )
+    return NothingFoundError(
+        f"None of {networks} networks could be evaluated, so there is no best one; "
+        "`nasgym store ls --failed` says why. Relax the limits, or give more time or other images."
+    )

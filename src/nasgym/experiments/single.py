@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nasgym.architectures import Architecture, parse_architecture
 from nasgym.core.errors import ArchitectureError, ConfigurationError
-from nasgym.evaluation import EvaluationRequest, Outcome
+from nasgym.evaluation import Estimator, EvaluationRequest, Outcome
 from nasgym.evaluation.feasibility import Feasibility
 from nasgym.evaluation.recipes import Profile, training_profile
 from nasgym.evaluation.training import TrainingEstimator
@@ -53,7 +53,7 @@ def evaluate_repeatedly(
     repeats: int,
     *,
     workers: int,
-    device: str = "auto",
+    estimator: Estimator | None = None,
     listener: Callable[[int, Outcome], None] = lambda _repeat, _outcome: None,
 ) -> list[StoredEvaluation]:
     """Train `network` on `task` with as many seeds as `repeats`; what `store` holds is not trained again.
@@ -64,7 +64,7 @@ def evaluate_repeatedly(
         store: keeps each outcome as soon as it is known.
         repeats: number of trainings.
         workers: processes; 0 for the calling one, which also makes a single training.
-        device: `auto`, `cpu` or `cuda`.
+        estimator: evaluates; the one that trains, on the best device, unless given.
         listener: told the number of a repeat, from 0, and its outcome.
 
     Returns:
@@ -73,7 +73,7 @@ def evaluate_repeatedly(
     Raises:
         ArchitectureError: the network cannot exist on these images, or is too large to be built.
     """
-    estimator = TrainingEstimator(network.profile, device=device, threads=1)
+    estimator = estimator or TrainingEstimator(network.profile, threads=1)
     problem = Feasibility(task, estimator.profile).problem(network.architecture)
     if problem is not None:
         raise ArchitectureError(f"{network.architecture} cannot be trained on {task.name}. {problem.message}")
