@@ -1,9 +1,7 @@
-"""What the `default` profile rests on: recipes, network rules, fidelities and final trainings, measured on real sets.
+"""What the `default` profile rests on: recipes, network rules and final trainings, measured on real sets.
 
     python -m benchmarks.profiles search   # variants of the search recipe and of the network, over two networks
-    python -m benchmarks.profiles fidelity # rank agreement of short trainings with the final one, over random chains
     python -m benchmarks.profiles final    # variants of the final recipe
-    python -m benchmarks.profiles speed    # images a second against eager PyTorch with a DataLoader
 
 `--sets` and `--only` choose. Every training runs on one thread. The data sets are those described in docs/profiles.md,
 found in the folder that `--data` or NASGYM_SHARED_DATA names.
@@ -11,28 +9,18 @@ found in the folder that `--data` or NASGYM_SHARED_DATA names.
 
 import argparse
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from scipy.stats import kendalltau
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.reporting import Figure, arguments, publish
 from nasgym.architectures import Augmentation, parse_architecture
-from nasgym.core.errors import PlanError
-from nasgym.core.randomness import stream
-from nasgym.data import Part
 from nasgym.evaluation import Completed, EvaluationRequest
 from nasgym.evaluation.final import FinalTraining, TrainedNetwork, score_on_test_images, train_final
-from nasgym.evaluation.recipes import Adam, OneCycle, Precision, Profile, Recipe, Sgd, Weights, training_profile
+from nasgym.evaluation.recipes import Adam, OneCycle, Precision, Profile, Sgd, Weights, training_profile
 from nasgym.evaluation.training import TrainingEstimator
-from nasgym.networks.build import build
-from nasgym.networks.plan import plan
 from nasgym.networks.profiles import PoolingHead
 from nasgym.tasks import Fidelity, ImageTask, make_task
 
@@ -103,13 +91,11 @@ class Bench:
         tasks: by name.
         epochs: of a search evaluation.
         seeds: evaluation seeds.
-        n_chains: random networks whose ranks are compared.
     """
 
     tasks: dict[str, ImageTask]
     epochs: int
     seeds: tuple[int, ...]
-    n_chains: int
 
     def search(self, profile: Profile, network: str, task: ImageTask, seed: int, epochs: int) -> tuple[float, float]:
         """Return accuracy and seconds of one search evaluation; 0 for a failure."""
@@ -142,45 +128,9 @@ def search(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
         baseline = accuracy if baseline is None else baseline
 
 
-def random_chains(n: int, seed: int, side: int = 32) -> list[str]:
-    """Return `n` distinct chains of 2 to 8 operations with a convolution that exist at `side` pixels."""
-    generator = stream(seed, "benchmark", "chains")
-    words = ("conv1", "conv3", "conv5", "maxpool2", "maxpool3", "avgpool2", "avgpool3")
-    chains: list[str] = []
-    while len(chains) < n:
-        chain = " ".join(generator.choice(words, size=generator.integers(2, 9)))
-        try:
-            plan(parse_architecture(chain), (side, side, 3), 10, DEFAULT.network)
-        except PlanError:
-            continue
-        if "conv" in chain and chain not in chains:
-            chains.append(chain)
-    return chains
-
-
 def _test_accuracy(trained: TrainedNetwork, task: ImageTask) -> float:
     score = score_on_test_images(trained, task)
     return score.accuracy if score else 0.0
-
-
-def fidelity(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
-    """Rank agreement (Kendall τ) of search evaluations with final trainings judged on the test images."""
-    chains = random_chains(bench.n_chains, seed=0)
-    lengths = [int(word) for word in only] or [2, 4, 8, 12]
-    for task in bench.tasks.values():
-        final = [
-            train_final(task, parse_architecture(chain), DEFAULT, 7, how=FinalTraining(threads=1, device="cpu"))
-            for chain in chains
-        ]
-        truth = [_test_accuracy(trained, task) for trained in final]
-        yield Figure(f"{task.name}: final training", sum(trained.seconds for trained in final), "s")
-        for epochs in lengths:
-            answers = [bench.search(DEFAULT, chain, task, bench.seeds[0], epochs) for chain in chains]
-            accuracies = [answer[0] for answer in answers]
-            chosen = truth[int(np.argmax(accuracies))]
-            yield Figure(f"{task.name}: {epochs} epochs, Kendall τ", float(kendalltau(accuracies, truth)[0]), "")
-            yield Figure(f"{task.name}: {epochs} epochs, final test of its first choice", chosen, "", max(truth))
-            yield Figure(f"{task.name}: {epochs} epochs, seconds", sum(answer[1] for answer in answers), "s")
 
 
 FINAL_VARIANTS: Variants = {
@@ -224,56 +174,7 @@ def final(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
         baseline = accuracy if baseline is None else baseline
 
 
-def speed(bench: Bench, only: Sequence[str]) -> Iterator[Figure]:
-    """Images a second of processor time in training: ours against eager fp32 PyTorch, NCHW, a DataLoader of tensors.
-
-    Processor time of the one thread, so that other work on the machine weighs little; validation included.
-    """
-    del only
-    task = bench.tasks["cifar10"]
-    network = "conv3 conv3 maxpool2 " * 3
-    epochs, n = 2, len(task.indices(Part.TRAIN))
-    eager, ours = [], []
-    for _ in range(5):
-        eager.append(n * epochs / _eager_seconds(task, network, DEFAULT.search, epochs))
-        started = time.process_time()
-        bench.search(DEFAULT, network, task, 0, epochs)
-        ours.append(n * epochs / (time.process_time() - started))
-    print(f"  eager {[round(value) for value in eager]}, ours {[round(value) for value in ours]} images/s")
-    yield Figure("training with validation, one thread", float(np.median(ours)), "images/s", float(np.median(eager)))
-
-
-def _eager_seconds(task: ImageTask, network: str, recipe: Recipe, epochs: int) -> float:
-    """Train and validate as a PyTorch tutorial would; return the seconds without the preparation of the tensors."""
-    torch.set_num_threads(1)
-    planned = plan(parse_architecture(network), task.input_shape, task.n_classes, DEFAULT.network)
-    model: nn.Module = build(planned, torch.Generator().manual_seed(0))
-    train, validation = (
-        TensorDataset(
-            torch.from_numpy(task.images(part)).permute(0, 3, 1, 2).contiguous().float() / 255,
-            torch.from_numpy(task.labels(part)),
-        )
-        for part in (Part.TRAIN, Part.VALIDATION)
-    )
-    loader = DataLoader(train, batch_size=recipe.batch_size, shuffle=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=epochs * len(loader))
-    started = time.process_time()
-    for _ in range(epochs):
-        model.train()
-        for images, labels in loader:
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images), labels).backward()
-            optimizer.step()
-            schedule.step()
-        model.eval()
-        with torch.no_grad():
-            for images, labels in DataLoader(validation, batch_size=512):
-                model(images).argmax(1).eq(labels).sum().item()
-    return time.process_time() - started
-
-
-MEASUREMENTS = {"search": search, "fidelity": fidelity, "final": final, "speed": speed}
+MEASUREMENTS = {"search": search, "final": final}
 
 
 def main() -> None:
@@ -283,9 +184,8 @@ def main() -> None:
     parser.add_argument("measurement", choices=MEASUREMENTS)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("NASGYM_SHARED_DATA", "../shared/data")))
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
-    parser.add_argument("--only", nargs="*", default=[], help="variants by name; for `fidelity`, numbers of epochs")
+    parser.add_argument("--only", nargs="*", default=[], help="variants by name")
     parser.add_argument("--epochs", type=int, default=DEFAULT.search.epochs, help="of a search evaluation")
-    parser.add_argument("--chains", type=int, default=16, help="random chains of `fidelity`")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=None, help="folder for decoded images")
     options = parser.parse_args()
@@ -294,7 +194,7 @@ def main() -> None:
         settings = dict(SETS[name])
         source = options.data / "images" / str(settings.pop("source"))
         tasks[name] = make_task(source, size=32, cache_dir=options.cache, name=name, **settings)  # type: ignore[arg-type]  # settings are data
-    bench = Bench(tasks, options.epochs, tuple(range(options.seeds)), options.chains)
+    bench = Bench(tasks, options.epochs, tuple(range(options.seeds)))
     figures = list(MEASUREMENTS[options.measurement](bench, options.only))
     publish(f"profiles {options.measurement}", figures, seeds=bench.seeds, json_file=options.json)
 

@@ -15,7 +15,7 @@ from nasgym.evaluation import Completed, EvaluationRequest, Failed, FailureKind,
 from nasgym.evaluation import training as training_module
 from nasgym.evaluation.fitting import fit
 from nasgym.evaluation.images import Scaling
-from nasgym.evaluation.recipes import Profile, Recipe, Sgd, training_profile
+from nasgym.evaluation.recipes import Precision, Profile, Recipe, Sgd, training_profile
 from nasgym.evaluation.training import TrainingEstimator, TrainingImages, course_of, initial_network
 from nasgym.networks.plan import plan
 from nasgym.networks.profiles import NetworkProfile
@@ -209,7 +209,9 @@ def batches(monkeypatch: pytest.MonkeyPatch, task: ImageTask, text: str, profile
 
 
 def of_batch(size: int, branch: int | None = None) -> Profile:
-    return replace(DEFAULT, search=replace(DEFAULT.search, batch_size=size, branch_batch_size=branch or size))
+    """Return the default profile in fp32, which torch trains, with other batches."""
+    recipe = replace(DEFAULT.search, precision=Precision.FLOAT32, batch_size=size, branch_batch_size=branch or size)
+    return replace(DEFAULT, search=recipe)
 
 
 def test_an_epoch_is_cut_into_nearly_equal_batches(monkeypatch: pytest.MonkeyPatch, stripes_task: ImageTask) -> None:

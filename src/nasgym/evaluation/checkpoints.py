@@ -22,8 +22,9 @@ from nasgym.core.files import write_atomically
 from nasgym.data.pixels import UnreadableImageError, decode
 from nasgym.data.records import Record
 from nasgym.evaluation.final import TrainedNetwork
-from nasgym.evaluation.fitting import EVALUATION_BATCH, Score
 from nasgym.evaluation.images import Scaling
+from nasgym.evaluation.learners import EVALUATION_BATCH
+from nasgym.evaluation.scores import Score
 from nasgym.networks.build import build
 from nasgym.networks.plan import Plan, plan
 from nasgym.networks.profiles import NetworkProfile

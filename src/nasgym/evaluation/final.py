@@ -12,10 +12,12 @@ from nasgym.architectures import Architecture, canonical
 from nasgym.core.errors import ConfigurationError
 from nasgym.core.randomness import torch_seed
 from nasgym.data import Part
-from nasgym.evaluation.fitting import Epoch, Score, fit, score
+from nasgym.evaluation.fitting import Epoch, fit
 from nasgym.evaluation.hardware import isolated, torch_device
 from nasgym.evaluation.images import Scaling, resident
+from nasgym.evaluation.learners import score
 from nasgym.evaluation.recipes import Precision, Profile, Weights
+from nasgym.evaluation.scores import Score
 from nasgym.evaluation.training import TrainingImages, course_of, initial_network
 from nasgym.networks.build import build
 from nasgym.networks.plan import Plan, plan

@@ -4,6 +4,7 @@ from nasgym.core import plugins
 from nasgym.core.errors import PluginError, nearest
 from nasgym.evaluation.recipes import Profile, training_profile
 from nasgym.evaluation.request import Estimator
+from nasgym.evaluation.stopping import Stopping
 
 TRAINING = "training"
 """Name of the estimator that comes with the package."""
@@ -18,6 +19,7 @@ def load_estimator(
     device: str = "auto",
     threads: int | None = None,
     time_limit: float | None = None,
+    stopping: Stopping | None = None,
 ) -> Estimator:
     """Return an estimator: `training`, or a plug-in of the entry-point group `nasgym.estimators`.
 
@@ -29,6 +31,7 @@ def load_estimator(
         device: of `training`, as are the rest: `auto`, `cpu` or `cuda`.
         threads: of torch's operators; `None` leaves them as they are.
         time_limit: seconds after which a network is given up.
+        stopping: gives up hopeless trainings.
 
     Raises:
         PluginError: no such estimator, it cannot be imported, or it is none.
@@ -38,7 +41,7 @@ def load_estimator(
     if name == TRAINING:
         from nasgym.evaluation.training import TrainingEstimator
 
-        return TrainingEstimator(profile, device=device, threads=threads, time_limit=time_limit)
+        return TrainingEstimator(profile, device=device, threads=threads, time_limit=time_limit, stopping=stopping)
     known = (TRAINING, *plugins.available(_PLUGINS))
     if name not in known:
         raise PluginError(f"No estimator {name!r} (known: {', '.join(known)}).{nearest(name, known)}")

@@ -16,9 +16,11 @@ from nasgym.evaluation.feasibility import Feasibility
 from nasgym.evaluation.fitting import Course, Epoch, TrainingFailedError, fit
 from nasgym.evaluation.hardware import PeakMemory, isolated, torch_device
 from nasgym.evaluation.images import Images, Scaling, resident, subset
+from nasgym.evaluation.learners import native_code
 from nasgym.evaluation.outcome import Completed, Failed, FailureKind, Metrics, Outcome
 from nasgym.evaluation.recipes import Profile, Recipe
 from nasgym.evaluation.request import EvaluationRequest
+from nasgym.evaluation.stopping import Stopping
 from nasgym.networks.build import build
 from nasgym.networks.plan import Plan, plan
 from nasgym.networks.profiles import NetworkProfile
@@ -59,20 +61,28 @@ class TrainingEstimator:
 
     Deterministic in the request on one machine with one number of threads, whatever ran before in the process.
     Device and threads are no part of the fingerprint: where they differ, outcomes differ by rounding only. A time
-    limit is, since it decides between an accuracy and a failure.
+    limit is, since it decides between an accuracy and a failure; and so is a rule for stopping: a training that it
+    gives up is `Completed` with the accuracy so far, and its metrics have fewer epochs than its fidelity.
 
     Args:
         profile: how architectures become trained networks.
         device: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` is found anew in every process.
         threads: of torch's operators on a CPU; `None` leaves them as they are.
         time_limit: seconds after which a network is `Failed(timed_out)`; `None` for no limit.
+        stopping: gives up hopeless trainings; `None` trains every network to the end.
 
     Raises:
         ConfigurationError: there is no such device, or a number is not above 0.
     """
 
     def __init__(
-        self, profile: Profile, *, device: str = "auto", threads: int | None = None, time_limit: float | None = None
+        self,
+        profile: Profile,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        time_limit: float | None = None,
+        stopping: Stopping | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise ConfigurationError(f"threads must be at least 1, got {threads}.")
@@ -83,12 +93,14 @@ class TrainingEstimator:
         self._device = device
         self._threads = threads
         self._time_limit = time_limit
+        self._stopping = stopping
 
     @property
     def fingerprint(self) -> str:
-        """Profile, version of the training code, and time limit where there is one."""
+        """Profile, version of the training code, and time limit and rule for stopping where there are any."""
         limit = "" if self._time_limit is None else f":limit={self._time_limit:g}"
-        return f"training:{self._profile.name}:{self._profile.fingerprint}{limit}"
+        stopping = "" if self._stopping is None else f":{self._stopping.fingerprint}"
+        return f"training:{self._profile.name}:{self._profile.fingerprint}{limit}{stopping}"
 
     @property
     def profile(self) -> NetworkProfile:
@@ -104,6 +116,7 @@ class TrainingEstimator:
         Raises:
             ConfigurationError: the task has no images, or the fidelity cannot hold all classes.
         """
+        native_code(self._profile.search, torch_device(self._device))  # before the clock starts: it may be compiled
         started = time.monotonic()
         task = request.task
         if not isinstance(task, ImageTask):
@@ -153,7 +166,9 @@ class TrainingEstimator:
                     planned=lambda _: request.fidelity.epochs,
                     deadline=deadline,
                 ):
-                    epochs.append(epoch)  # noqa: PERF402 - what was learnt before a failure must stay
+                    epochs.append(epoch)  # what was learnt before a failure must stay
+                    if self._is_hopeless(epochs, request.fidelity.epochs):
+                        break
             except TrainingFailedError as error:
                 return Failed(error.kind, str(error), metrics())
             except (RuntimeError, MemoryError) as error:
@@ -165,6 +180,10 @@ class TrainingEstimator:
                     metrics(),
                 )
         return Completed(epochs[-1].validation.accuracy, metrics())
+
+    def _is_hopeless(self, behind: list[Epoch], n_epochs: int) -> bool:
+        accuracies = [epoch.validation.accuracy for epoch in behind]
+        return self._stopping is not None and self._stopping.hopeless(accuracies, n_epochs)
 
 
 def initial_network(planned: Plan, seed: int, device: torch.device) -> nn.Module:

@@ -1,0 +1,90 @@
+"""The compiled code: built by the machine's C compiler at its first use, kept in the user's cache; no torch."""
+
+import ctypes
+from ctypes import POINTER, Structure, c_double, c_float, c_int, c_int32, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+
+from nasgym.core.compiled import Source, load
+from nasgym.evaluation.native.program import MAX_INPUTS
+
+_FOLDER = Path(__file__).parent
+SOURCE = Source(
+    name="training",
+    purpose="the training code",
+    without="torch trains, more slowly",
+    files=tuple(
+        _FOLDER / name for name in ("training.c", "convolution.h", "head.h", "merges.h", "passes.h", "vectors.h")
+    ),
+    flags=(
+        *("-O3", "-march=x86-64-v4", "-mavx512bf16", "-mtune=native", "-shared", "-fPIC"),
+        *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
+    ),
+)
+
+
+class Node(Structure):
+    """`node` of vectors.h."""
+
+    _fields_ = (
+        *((name, c_int32) for name in ("kind", "channels", "block", "blocks", "height", "width", "n_inputs")),
+        *((name, c_int32 * MAX_INPUTS) for name in ("inputs", "top", "left", "channel")),
+        *((name, c_int32) for name in ("kernel", "relu", "learns")),
+        *((name, c_void_p) for name in ("value", "gradient", "scale", "shift", "input", "output")),
+        *((name, c_void_p) for name in ("rounded", "forward", "backward", "weights", "gamma", "beta")),
+        *((name, c_void_p) for name in ("d_weights", "d_gamma", "d_beta", "mean", "deviation")),
+        *((name, c_void_p) for name in ("running_mean", "running_variance")),
+        ("epsilon", c_float),
+    )
+
+
+class Head(Structure):
+    """`head` of head.h."""
+
+    _fields_ = (
+        *((name, c_int32) for name in ("source", "relu", "maxima", "n_features", "n_classes")),
+        *((name, c_void_p) for name in ("weights", "biases", "d_weights", "d_biases")),
+        *((name, c_void_p) for name in ("features", "d_features", "scores")),
+    )
+
+
+class Network(Structure):
+    """`network` of training.c."""
+
+    _fields_ = (
+        ("n_nodes", c_int32),
+        ("nodes", POINTER(Node)),
+        ("top", Head),
+        *((name, c_void_p) for name in ("levels", "parameters", "gradients", "first", "second")),
+        ("n_decayed", c_int64),
+        ("n_parameters", c_int64),
+        *((name, c_void_p) for name in ("input_pairs", "output_pairs", "descents")),
+    )
+
+
+class AdamStep(Structure):
+    """`adam` of training.c."""
+
+    _fields_ = tuple(
+        (name, c_float) for name in ("rate", "beta1", "beta2", "epsilon", "decay", "correction1", "correction2")
+    )
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the compiled code; `None` where there is no compiler for it, or it cannot be loaded.
+
+    The caller makes sure that the processor has the instructions (avx512_bf16).
+    """
+    loaded = load(SOURCE)
+    if loaded is None:
+        return None
+    loaded.nasgym_step.restype = c_double
+    loaded.nasgym_step.argtypes = (
+        *(POINTER(Network), c_void_p, c_void_p, c_void_p, c_int, c_float, POINTER(AdamStep)),
+    )
+    loaded.nasgym_score.restype = None
+    loaded.nasgym_score.argtypes = (
+        *(POINTER(Network), c_void_p, c_void_p, c_int64, c_int, POINTER(c_double), POINTER(c_int64)),
+    )
+    return loaded
