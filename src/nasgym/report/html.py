@@ -6,20 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from nasgym.core.errors import ReportError
-from nasgym.core.files import write_atomically
 from nasgym.evaluation.outcome import FailureKind, Outcome
 from nasgym.report import figures, formatting
 from nasgym.report.drawings import Drawing, draw_network
 from nasgym.report.figures import Curve, Level, Point
 from nasgym.report.headline import headline
+from nasgym.report.pages import Picture, page_environment, picture, write_page
 from nasgym.report.search_report import Candidate, SearchReport
 from nasgym.report.statistics import ClassResult, class_results, incumbents, mistakes, proportion_interval
-from nasgym.report.style import Chart
-from nasgym.report.svg import embed_chart
 
 _DRAWN_WITHOUT_FINALISTS = 3
 _CLASSES_IN_MATRIX = 20
@@ -62,32 +56,9 @@ class Card:
     memory: int
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A figure on the page.
-
-    Attributes:
-        title: heading.
-        svg: `<svg>` element.
-        note: what to see in it.
-    """
-
-    title: str
-    svg: Markup
-    note: str
-
-
 def render(report: SearchReport) -> str:
     """Return the page of a search as HTML text; it needs no other file and no network."""
-    environment = Environment(
-        loader=PackageLoader("nasgym.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("percent", "quantity", "integer", "duration", "plural", "sentence_case"):
-        environment.filters[name] = getattr(formatting, name)
+    environment = page_environment()
     environment.filters["failure"] = _FAILURES.__getitem__
     environment.filters["quote"] = shlex.quote
     environment.filters["sparkline"] = _sparkline
@@ -117,14 +88,7 @@ def write(report: SearchReport, path: Path) -> None:
     Raises:
         ReportError: the file cannot be written.
     """
-    text = render(report)
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise ReportError(
-            f"The report cannot be written to {path}: {error.strerror or error}. "
-            "Choose another place with --out, or make room there; the search itself is safe in its store."
-        ) from error
+    write_page(render(report), path, "the search itself is safe in its store")
 
 
 def _cards(report: SearchReport) -> tuple[Card, ...]:
@@ -173,7 +137,7 @@ def _search_pictures(report: SearchReport) -> tuple[Picture, ...]:
     levels = [Level(baseline.name, baseline.validation_accuracy) for baseline in report.baselines]
     numbers = [float(candidate.number) for candidate in report.candidates]
     pictures = [
-        _picture(
+        picture(
             "Best so far, by networks evaluated",
             figures.anytime_curve(numbers, scores, names, levels, unit="networks evaluated"),
             _when_found(scores),
@@ -184,7 +148,7 @@ def _search_pictures(report: SearchReport) -> tuple[Picture, ...]:
         scale, unit = _time_scale(spent[-1])
         chart = figures.anytime_curve([at / scale for at in spent], scores, names, levels, unit=unit)
         note = "Training time, summed over all processes; networks answered by the store cost nothing."
-        pictures.append(_picture("Best so far, by time spent training", chart, note))
+        pictures.append(picture("Best so far, by time spent training", chart, note))
     return tuple(pictures)
 
 
@@ -225,19 +189,14 @@ def _network_pictures(report: SearchReport) -> tuple[Picture, ...]:
         ]
         chart = figures.accuracy_against_cost(points, promoted, compared, levels, unit="parameters")
         note = "Up and to the left is better. No network of the search beats those on the line at their size."
-        pictures.append(_picture("Accuracy against parameters", chart, note))
+        pictures.append(picture("Accuracy against parameters", chart, note))
     curves = [
         Curve(letter, history) for letter, one in letters if (history := one.outcome.metrics.validation_accuracies)
     ]
     if curves:
         note = "A curve still rising at its end would gain from more epochs."
-        pictures.append(_picture("Longer training of the finalists", figures.learning_curves(curves), note))
+        pictures.append(picture("Longer training of the finalists", figures.learning_curves(curves), note))
     return tuple(pictures)
-
-
-def _picture(title: str, chart: Chart, note: str) -> Picture:
-    prefix = title.lower().replace(" ", "-").replace(",", "") + "-"
-    return Picture(title, Markup(embed_chart(chart, prefix).text), note)
 
 
 def _hover(candidate: Candidate) -> str:
