@@ -239,7 +239,7 @@ def test_the_store_fails_with_the_worker(store):
 @pytest.mark.slow
 def test_sixteen_workers_of_which_six_are_killed_lose_and_repeat_nothing(postgres: Server, tmp_path: Path):
     account = compete(
-        postgres.new_database(), tmp_path, Crowd(16, requests=96, kills=6, lease=8.0, work=0.1, patience=240)
+        postgres.new_database(), tmp_path, Crowd(16, requests=96, kills=6, lease=8.0, work=0.4, patience=240)
     )
     account.check()
     assert len(account.killed) == 6

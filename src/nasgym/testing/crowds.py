@@ -40,7 +40,7 @@ class Crowd:
     Attributes:
         processes: workers at any time.
         requests: that wait in the store.
-        kills: workers killed at random moments, each replaced by another one.
+        kills: workers, of those that have begun something, killed at random moments, each replaced by another one.
         lease: seconds for which a killed worker is waited for.
         work: seconds that an evaluation takes.
         patience: seconds after which all must be answered.
@@ -179,10 +179,13 @@ def compete(url: str, folder: Path, crowd: Crowd) -> Account:
             if now > deadline:
                 break
             if begun and now - begun > due:
-                victim = int(stream(crowd.seed, "victim", len(killed)).integers(crowd.processes))
-                killed.add(_kill(workers[victim]))
-                workers[victim] = worker()
-                due = next(moments)
+                started = {process for process, _, _ in _begun(journal)}
+                able = [place for place, process in enumerate(workers) if process.pid in started]
+                if able:
+                    victim = able[int(stream(crowd.seed, "victim", len(killed)).integers(len(able)))]
+                    killed.add(_kill(workers[victim]))
+                    workers[victim] = worker()
+                    due = next(moments)
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - begun
         for process in workers:
