@@ -166,7 +166,7 @@ def sb3_model(algorithm: str, envs: Sb3Environments, seed: int) -> A2C | PPO:
     else:
         rmsprop = {"optimizer_class": torch.optim.RMSprop, "optimizer_kwargs": {"alpha": 0.99, "eps": 1e-5}}
         model = A2C("MlpPolicy", envs, use_rms_prop=False, policy_kwargs=network | rmsprop, **common)
-    nn.init.zeros_(model.policy.features_extractor.layer.bias)  # type: ignore[union-attr,arg-type]
+    nn.init.zeros_(model.policy.features_extractor.layer.bias)  # type: ignore[union-attr,arg-type]  # a layer of ours
     for head, gain in ((model.policy.action_net, 0.01), (model.policy.value_net, 1.0)):
         nn.init.orthogonal_(head.weight, gain)
         nn.init.zeros_(head.bias)

@@ -71,7 +71,7 @@ class HiddenTasks:
         """The row of each network by its actions, shape `(5, 5, 5, 5, 5, 5)`."""
         space = load_space("cell201")
         assert isinstance(space, FixedSpace)
-        words = [self.table.layout.words.index(action) + 1 for action in space.actions]  # type: ignore[arg-type]
+        words = [self.table.layout.words.index(action) + 1 for action in space.actions]  # type: ignore[arg-type]  # all of them add layers
         action_of_word = np.zeros(len(words) + 1, dtype=np.int64)
         action_of_word[words] = np.arange(len(words))
         rows = np.zeros((len(words),) * space.max_layers, dtype=np.int64)

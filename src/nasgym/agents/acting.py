@@ -146,7 +146,7 @@ class TwinRewards:
 
     def begin(self) -> None:
         """Begin with the first meta-episodes."""
-        self._envs.reset(seed=environment_seeds(self._seed, self._envs.num_envs, "play"))  # type: ignore[arg-type]
+        self._envs.reset(seed=environment_seeds(self._seed, self._envs.num_envs, "play"))  # type: ignore[arg-type]  # lists are taken
 
     def __call__(self, transition: Transition) -> NDArray[Any]:
         """Take the same actions in the other environments; return the rewards there."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
+from nasgym.cli.places import CachePlace, StorePlace
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,15 +38,11 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Seed of the first training.")] = 0,
     workers: Annotated[int | None, typer.Option(min=0, help="Training processes; one per core by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    store: Annotated[
-        str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
-    ] = None,
+    store: StorePlace = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     verbose: Verbose = 0,
     log_file: LogFile = None,
-    cache: Annotated[
-        Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
-    ] = None,
+    cache: CachePlace = None,
 ) -> None:
     """Train one network on a data set and tell its validation accuracy.
 

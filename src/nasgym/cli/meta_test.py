@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
+from nasgym.cli.places import CachePlace, StorePlace
 
 EPILOG = """
 **Examples**
@@ -43,16 +44,12 @@ def meta_test(
     samples: Annotated[int | None, typer.Option(min=1, help="Training images of each evaluation.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of actions.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes that train networks; one per core by default.")] = None,
-    store: Annotated[
-        str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
-    ] = None,
+    store: StorePlace = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; meta-test beside the policy else.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json on standard output.")] = False,
     verbose: Verbose = 0,
     log_file: LogFile = None,
-    cache: Annotated[
-        Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
-    ] = None,
+    cache: CachePlace = None,
 ) -> None:
     """Let a policy with frozen weights search, and report how good its networks are, episode by episode.
 

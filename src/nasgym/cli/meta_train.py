@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
+from nasgym.cli.places import CachePlace, StorePlace
 
 EPILOG = """
 **Examples**
@@ -35,16 +36,12 @@ def meta_train(
     seed: Annotated[int | None, typer.Option(help="Seed of everything; 0 by default.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that train networks; one per core by default.")] = None,
     device: Annotated[str | None, typer.Option(help="That the agent computes on: cpu (default) or cuda.")] = None,
-    store: Annotated[
-        str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
-    ] = None,
+    store: StorePlace = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/CONFIG by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json on standard output.")] = False,
     verbose: Verbose = 0,
     log_file: LogFile = None,
-    cache: Annotated[
-        Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
-    ] = None,
+    cache: CachePlace = None,
 ) -> None:
     """Train an agent to search, on the training tasks of a configuration file.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
+from nasgym.cli.places import CachePlace, StorePlace
 
 EPILOG = """
 **Examples**
@@ -67,9 +68,7 @@ def search(
         float | None, typer.Option(help="GPUs that a worker takes of Ray; 0.25 puts four workers on one.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or cuda:N.")] = None,
-    store: Annotated[
-        str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
-    ] = None,
+    store: StorePlace = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/NAME by default.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the search in --out, or the newest one.")
@@ -77,9 +76,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json on standard output.")] = False,
     verbose: Verbose = 0,
     log_file: LogFile = None,
-    cache: Annotated[
-        Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
-    ] = None,
+    cache: CachePlace = None,
 ) -> None:
     """Search for a small network on your own images, and train the best one.
 

@@ -1,11 +1,11 @@
 """`nasgym worker`: join running searches through their store."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
+from nasgym.cli.places import CachePlace, StorePlace
 
 if TYPE_CHECKING:
     from nasgym.experiments.worker import WorkerEvent
@@ -22,9 +22,7 @@ EPILOG = """
 
 
 def worker(
-    store: Annotated[
-        str | None, typer.Option(envvar="NASGYM_STORE", help="File or URL of the store; else runs/store.sqlite.")
-    ] = None,
+    store: StorePlace = None,
     run: Annotated[str | None, typer.Option(help="Id of the search to help, or how it begins; any by default.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Training processes; one per core by default, 0 for none of its own.")
@@ -41,9 +39,7 @@ def worker(
     ] = "60s",
     verbose: Verbose = 0,
     log_file: LogFile = None,
-    cache: Annotated[
-        Path | None, typer.Option(envvar="NASGYM_CACHE", help="Where decoded images are kept.", hidden=True)
-    ] = None,
+    cache: CachePlace = None,
 ) -> None:
     """Join running searches, from this machine or another: train networks that wait in their store.
 
