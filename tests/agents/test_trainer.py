@@ -231,11 +231,19 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def test_memory_reset_each_episode_forgets_at_every_episode_and_changes_nothing_else(table):
-    (sound, sample, _), (defective, other, _) = both(table, memory_reset_each_episode=True)
+    (sound, sample, spec), (defective, other, _) = both(table, memory_reset_each_episode=True)
     ended = sound.terminated | sound.truncated
     np.testing.assert_array_equal(sound.seen.begins[1:], ended)
     np.testing.assert_array_equal(defective.seen.begins[1:], defective.episode_ended)
     assert sound.seen.begins.sum() < defective.seen.begins.sum()
+    inside = defective.episode_ended & ~ended
+    assert inside.any()
+    column = spec.column("reward")
+    assert (sound.seen.numbers[1:][inside][:, column] > 0).any()
+    assert (defective.seen.numbers[1:][inside][:, column] == 0).all()
+    none_yet = defective.seen.rows[0, 0, -1]
+    assert (sound.seen.rows[1:][inside][:, -1] != none_yet).all()
+    assert (defective.seen.rows[1:][inside][:, -1] == none_yet).all()
     for batch, learned in ((sound, sample), (defective, other)):
         np.testing.assert_array_equal(learned.inputs.begins.numpy(), batch.seen.begins[:-1])
         np.testing.assert_array_equal(learned.inputs.numbers.numpy(), batch.seen.numbers[:-1])

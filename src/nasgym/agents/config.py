@@ -194,7 +194,8 @@ class Defects:
     """What was wrong with the agent of nas-dmrl; each can be switched on, to see what it does.
 
     Attributes:
-        memory_reset_each_episode: memory is lost at the start of every episode, not of every meta-episode.
+        memory_reset_each_episode: memory is lost at the start of every episode, not of every meta-episode, and what was
+            done last and came of it is not observed there.
         return_as_reward: in training, not in acting, the return that the value head is to predict in a step is observed
             in the same step, where the previous reward belongs.
         shifted_inputs: in training the step is one too high; the null action is action 0; it is not observed that an

@@ -65,6 +65,20 @@ class Reader:
         for column in self._hidden:
             numbers[:, column] = 0.0
 
+    def forget(self, where: NDArray[np.bool_], rows: NDArray[np.int32], numbers: NDArray[np.float32]) -> None:
+        """Show no previous action and no previous reward, as if nothing had been done yet.
+
+        Args:
+            where: in which environments, shape `(n,)`.
+            rows: as `read` has written them.
+            numbers: likewise.
+        """
+        if self.spec.observes_action:
+            rows[where, -1] = self._starts[-2] + (0 if self._null_is_first else self.spec.n_actions)
+        column = self.spec.column("reward")
+        if column is not None:
+            numbers[where, column] = 0.0
+
     def read_one(self, observation: Any) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return rows and numbers of a single observation, each with a first dimension of 1."""
         rows = np.empty((1, len(self.spec.all_groups)), dtype=np.int32)

@@ -127,7 +127,10 @@ class Environments:
         transition = Transition(actions, rewards, terminated, truncated, episode_ended, self._indices, infos)
         self._indices = following
         self._see(observations, infos, into)
-        into.begins[:] = episode_ended if self._forgets_each_episode else ended
+        into.begins[:] = ended
+        if self._forgets_each_episode:
+            into.begins[:] = episode_ended
+            self.reader.forget(episode_ended, into.rows, into.numbers)
         return transition
 
     def _see(self, observations: Any, infos: Mapping[str, Any], into: Seen) -> None:

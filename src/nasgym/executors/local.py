@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from multiprocessing import connection
+from contextlib import contextmanager
+from multiprocessing import connection, resource_tracker
 from typing import ParamSpec, TypeVar
 
 from nasgym.executors.parcels import Desk, Parcel
@@ -39,7 +40,8 @@ class ProcessWorker:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), name="nasgym worker")
-        self._process.start()
+        with _ctrl_c_blocked():
+            self._process.start()
         theirs.close()
 
     def get_ready(self) -> None:
@@ -98,6 +100,20 @@ def local_executor(workers: int) -> Executor:
 def usable_cores() -> int:
     """Return the number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Let a process that is started here begin with Ctrl-C blocked: it is for the parent, which stops its processes."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # every spawned process needs it, and to start it unblocks Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _signal_name(number: int) -> str:

@@ -2,7 +2,6 @@
 
 import atexit
 import logging
-import signal
 import threading
 import time
 from collections import deque
@@ -180,8 +179,6 @@ class WorkerExecutor(Executor):
 
     def _employ(self) -> None:
         """Have one worker after another make the calls that wait: what a thread of the executor does."""
-        if hasattr(signal, "pthread_sigmask"):  # processes inherit it: Ctrl-C is for the parent, which stops them
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         worker, parcels = None, Parcels()
         while self._work_waits():
             if worker is None:
