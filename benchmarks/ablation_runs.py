@@ -23,7 +23,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from benchmarks.hidden_tasks import EPISODES, HiddenTasks, environments, hidden_tasks
+from benchmarks.hidden_tasks import EPISODES, MURK, HiddenTasks, environments, hidden_tasks
 from benchmarks.reporting import arguments
 from nasgym.agents import Policy, PolicySpec, Trainer, named_agent, play
 from nasgym.core.files import write_atomically
@@ -92,7 +92,7 @@ VARIANTS: Mapping[str, Variant] = {
 
 
 class DeviceTold(VectorWrapper):  # type: ignore[type-arg]
-    """Shows what is hidden: the logarithm of each latency of the device and of the number of classes, in [0, 1].
+    """Shows what is hidden: logarithms of the device's latencies and clarity and of the number of classes, in [0, 1].
 
     Args:
         envs: with compact observations, whose meta-episodes terminate.
@@ -102,7 +102,11 @@ class DeviceTold(VectorWrapper):  # type: ignore[type-arg]
     def __init__(self, envs: VectorEnv[Any, Any, Any], tasks: HiddenTasks) -> None:
         super().__init__(envs)
         self._told = {
-            task.fingerprint: [*(np.log10(device.latencies) / 2 + 0.5), np.log10(task.n_classes) / 3]
+            task.fingerprint: [
+                *(np.log10(device.latencies) / 2 + 0.5),
+                1 + np.log(device.clarity) / np.log(MURK),
+                np.log10(task.n_classes) / 3,
+            ]
             for task, device in zip(tasks.tasks, tasks.devices, strict=True)
         }
         parts = dict(envs.single_observation_space.spaces)

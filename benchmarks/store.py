@@ -13,6 +13,7 @@ The stores lie in a temporary folder (`--folder` names another disk). The server
 """
 
 import multiprocessing
+import os
 import shutil
 import sqlite3
 import statistics
@@ -125,6 +126,7 @@ def measure_sqlite(folder: Path) -> list[Figure]:
         filled = 0
         for size in SIZES:
             bulk = fill(store, filled, size)
+            os.sync()  # else the disk is still busy with them
             delays[size] = look_up(store, size)
             rates[size] = put(store, size, OPERATIONS)
             filled = size + OPERATIONS

@@ -58,6 +58,29 @@ def test_the_weight_is_an_exponent(table: Table, tmp_path: Path) -> None:
     assert reward(indifferent, "conv3 conv5", 0) == pytest.approx(1 + log(0.9, 100))
 
 
+def test_clarity_takes_the_same_reward_from_every_network(table: Table, tmp_path: Path) -> None:
+    clear, murky = Device("clear", (1.0, 6.0)), Device("murky", (1.0, 6.0), clarity=0.5)
+    family = device_table(table, [("small", clear), ("small", murky)], tmp_path / "family.table")
+    for text in ("conv3", "conv3 conv5"):
+        assert reward(family, text, 0) - reward(family, text, 1) == pytest.approx(log(2, 100))
+
+
+def test_drawn_clarity_is_between_1_and_a_share_and_leaves_the_times_alone() -> None:
+    plain = [Device.drawn(f"device {number}", 5, 0) for number in range(50)]
+    murky = [Device.drawn(f"device {number}", 5, 0, murk=3.0) for number in range(50)]
+    assert [device.latencies for device in plain] == [device.latencies for device in murky]
+    assert {device.clarity for device in plain} == {1.0}
+    drawn = np.log([device.clarity for device in murky])
+    assert -log(3) <= drawn.min() < -0.8
+    assert -0.3 < drawn.max() <= 0
+
+
+@pytest.mark.parametrize("clarity", [0.0, -0.5, 1.5, float("nan")])
+def test_a_clarity_that_is_no_share_is_refused(clarity: float) -> None:
+    with pytest.raises(TableError, match="clarity is a number above 0 and up to 1"):
+        Device("d", (1.0,), clarity=clarity)
+
+
 def test_a_hundredth_earns_nothing_and_everything_earns_1(table: Table, tmp_path: Path) -> None:
     crawling = device_table(table, [("small", Device("crawling", (0.0, 1e3), overhead=1.0))], tmp_path / "f")
     assert reward(crawling, "conv3 conv5", 0) == 0.0

@@ -60,7 +60,7 @@ class Database:
         self._reached = False
         self._flushed_at = -math.inf
         self._engine = self._create(url)
-        self._reading = {} if self.dialect == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+        self._alone: dict[str, Any] = {} if self.dialect == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
         if hasattr(os, "register_at_fork"):
             reference = weakref.ref(self)
             os.register_at_fork(before=lambda: _close(reference))
@@ -78,7 +78,7 @@ class Database:
         """
 
         def reading() -> T:
-            with self._engine.connect().execution_options(**self._reading) as connection:
+            with self._engine.connect().execution_options(**self._alone) as connection:
                 return work(connection)
 
         return self._persist(reading, "nothing was to be written")
@@ -91,18 +91,23 @@ class Database:
         """
         return self.read(lambda connection: connection.execute(statement).mappings().all())
 
-    def write(self, work: Callable[[Connection], T], what: str) -> T:
+    def write(self, work: Callable[[Connection], T], what: str, *, one_statement: bool = False) -> T:
         """Return what `work` returns, in a transaction that holds the write lock of SQLite from its start.
 
         Args:
             work: writes; may be called again, after what it did was undone.
             what: is written, in words; for the error, if it cannot be.
+            one_statement: whether `work` writes with a single statement. To a server that is a transaction of its
+                own, which saves two trips.
 
         Raises:
             StoreError: whatever the database objects to; nothing was written.
         """
 
         def writing() -> T:
+            if one_statement and self.dialect != "sqlite":
+                with self._engine.connect().execution_options(**self._alone) as connection:
+                    return work(connection)
             now = time.monotonic()
             flush = now - self._flushed_at >= FLUSH_SECONDS
             options = {_WRITES: "FULL" if flush else "NORMAL"}

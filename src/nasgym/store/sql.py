@@ -100,7 +100,7 @@ class SqlStore(Store):
         total = Added()
         for page in _pages(rows):
             what = f"{len(page)} evaluations, the first of {page[0].architecture!r} on {page[0].task!r}"
-            total += self._database.write(partial(self._add, page), what)
+            total += self._database.write(partial(self._add, page), what, one_statement=True)
         return total
 
     def evaluations(self, query: EvaluationQuery = EVERYTHING) -> Iterator[StoredEvaluation]:

@@ -3,13 +3,15 @@
 On plain tasks one good network serves nearly everywhere, so that nothing is left to find out by trying. Here a task is
 a data set *and* a device, and what counts is the published accuracy weighed against the time that the device takes:
 
-    utility(network) = accuracy(network) · (t(fastest) / t(network))^w,   t(network) = overhead + Σ t(layer)
+    utility(network) = clarity · accuracy(network) · (t(fastest) / t(network))^w,   t(network) = overhead + Σ t(layer)
     reward(network) = max(0, 1 + ln utility(network) / ln 100)
 
 with the time of a layer looked up by its kind, as latency-aware searches predict it (FBNet, arXiv 1812.03443); the
-product is MnasNet's (arXiv 1807.11626), with the fastest network of the table as target. The logarithm makes tasks
-alike: half the utility costs as much reward on a hard data set as on an easy one. The reward is 1 for a network that is
-always right and the fastest, and 0 from a hundredth of that on. No observation shows a device: only rewards tell of it.
+product is MnasNet's (arXiv 1807.11626), with the fastest network of the table as target. The clarity of the device's
+camera lowers all accuracies alike, so that one low reward may be the network's fault or the task's. The logarithm makes
+tasks alike: half the utility costs as much reward on a hard data set as on an easy one. The reward is 1 for a network
+that is always right and the fastest, and 0 from a hundredth of that on. No observation shows a device: only rewards tell
+of it.
 """
 
 import hashlib
@@ -40,9 +42,10 @@ class Device:
         latencies: time of each kind of layer, in the order of `Table.layout.words`; the unit is of no importance.
         overhead: time of what every network has, in the same unit.
         weight: w, how much time matters; with 0 it does not.
+        clarity: factor of all accuracies, in (0, 1].
 
     Raises:
-        TableError: a time or the weight is negative or not finite, or nothing takes any time.
+        TableError: a time or the weight is negative or not finite, nothing takes any time, or a wrong clarity.
 
     >>> slow_convolutions = Device("camera", latencies=(0.0, 1.0, 9.0), overhead=1.0)
     >>> slow_convolutions.times(np.array([[1, 1], [2, 3]], dtype=np.uint8))
@@ -53,6 +56,7 @@ class Device:
     latencies: tuple[float, ...]
     overhead: float = 2.0
     weight: float = 1.0
+    clarity: float = 1.0
 
     def __post_init__(self) -> None:
         numbers = (*self.latencies, self.overhead, self.weight)
@@ -60,9 +64,13 @@ class Device:
             raise TableError(f"Device {self.name!r}: times and weight are numbers from 0 on, got {numbers}.")
         if self.overhead == 0:
             raise TableError(f"Device {self.name!r}: an overhead of 0 lets a network take no time; give it more.")
+        if not 0 < self.clarity <= 1:
+            raise TableError(f"Device {self.name!r}: clarity is a number above 0 and up to 1, got {self.clarity}.")
 
     @classmethod
-    def drawn(cls, name: str, n_kinds: int, seed: int, *, spread: float = 10.0, weight: float = 1.0) -> Self:
+    def drawn(
+        cls, name: str, n_kinds: int, seed: int, *, spread: float = 10.0, weight: float = 1.0, murk: float = 1.0
+    ) -> Self:
         """Return a device whose layers take from 1/spread to `spread`, log-uniformly and independently.
 
         Args:
@@ -71,15 +79,18 @@ class Device:
             seed: of the family.
             spread: above 1.
             weight: w.
+            murk: from 1 on; clarity is drawn from 1/murk to 1, log-uniformly.
         """
         bound = math.log(spread)
-        drawn = stream(seed, "device", name).uniform(-bound, bound, n_kinds)
-        return cls(name, tuple(float(latency) for latency in np.exp(drawn)), weight=weight)
+        draws = stream(seed, "device", name)
+        latencies = np.exp(draws.uniform(-bound, bound, n_kinds))
+        clarity = math.exp(-draws.uniform(0, math.log(murk)))
+        return cls(name, tuple(float(latency) for latency in latencies), weight=weight, clarity=clarity)
 
     @property
     def fingerprint(self) -> str:
         """Identifies everything but the name."""
-        text = repr((self.latencies, self.overhead, self.weight))
+        text = repr((self.latencies, self.overhead, self.weight, self.clarity))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def times(self, words: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -161,7 +172,7 @@ def _rewards(utilities: NDArray[np.float64]) -> NDArray[np.float64]:
 def _factors(table: Table, device: Device) -> NDArray[np.float64]:
     """Return what the accuracies of the networks are multiplied by, shape `(n,)`."""
     times = device.times(table.words)
-    factors: NDArray[np.float64] = (times.min() / times) ** device.weight
+    factors: NDArray[np.float64] = device.clarity * (times.min() / times) ** device.weight
     return factors
 
 
