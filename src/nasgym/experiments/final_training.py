@@ -9,7 +9,8 @@ from pathlib import Path
 from nasgym.architectures import Architecture, architecture_id
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
 from nasgym.evaluation.recipes import Profile
-from nasgym.executors import Calls, Hung, Lost, Workforce, lost_worker
+from nasgym.executors import Calls, Hung, Lost, Patience, Workforce, lost_worker
+from nasgym.executors.patience import TRAINING_FLOPS
 from nasgym.experiments.clock import SAFETY
 from nasgym.experiments.workspace import Workspace
 from nasgym.store import Step, Store
@@ -73,62 +74,54 @@ class FinalJob:
 
 @dataclass(frozen=True, slots=True)
 class FinalRound:
-    """The final trainings of one run.
+    """Final trainings of one run that are done in the same way.
 
     Attributes:
         settings: how.
         task: what networks are trained on.
         store: where outcomes are kept.
         run: id of the run in the store.
-        workspace: where weights are kept.
+        workspace: where weights are kept; `None` where nobody needs them.
     """
 
     settings: FinalSettings
     task: ImageTask
     store: Store
     run: str
-    workspace: Workspace
+    workspace: Workspace | None
 
     def train(self, jobs: Sequence[FinalJob], workforce: Workforce) -> Iterator[Step]:
         """Train those that no earlier part of the run has trained; yield each step once its weights are safe."""
-        known = {
-            (step.phase, step.number): step
-            for phase in (FINALISTS, RANDOM)
-            for step in self.store.steps(self.run, phase=phase)
-        }
-        calls: Calls[FinalJob, Outcome] = Calls(workforce, train_and_save)
-        for job in jobs:
-            path = self.weights(job.architecture)
-            step = known.get((job.phase, job.number))
-            if step is not None and (path.exists() or isinstance(step.outcome, Failed)):
-                yield step
-            else:
-                path.parent.mkdir(exist_ok=True)
-                calls.start(job, self.settings, self.task, job, path)
-            yield from self._finished(calls, timeout=0)
-        while len(calls):
-            yield from self._finished(calls)
+        return train_all([(self, job) for job in jobs], workforce)
 
-    def _finished(self, calls: Calls[FinalJob, Outcome], timeout: float | None = None) -> Iterator[Step]:
-        for job, outcome in calls.finished(timeout=timeout):
-            yield self._keep(job, lost_worker(outcome) if isinstance(outcome, Lost | Hung) else outcome)
-
-    def weights(self, architecture: Architecture) -> Path:
-        """Return where the weights of `architecture` are kept."""
-        return self.workspace.trained(self._id(architecture))
+    def weights(self, architecture: Architecture) -> Path | None:
+        """Return where the weights of `architecture` are kept; `None` where nobody needs them."""
+        return None if self.workspace is None else self.workspace.trained(self._id(architecture))
 
     def _id(self, architecture: Architecture) -> str:
         return architecture_id(architecture, self.settings.profile.network.leaves)
 
-    def _keep(self, job: FinalJob, outcome: Outcome) -> Step:
-        settings = self.settings
-        fidelity = Fidelity(settings.epochs, self.task.input_shape[0])
-        request = EvaluationRequest(job.architecture, self.task, fidelity, settings.seed)
+    def known(self) -> dict[tuple[str, int], Step]:
+        """Return what earlier parts of the run have trained, by phase and number."""
+        return {
+            (step.phase, step.number): step
+            for phase in (FINALISTS, RANDOM)
+            for step in self.store.steps(self.run, phase=phase)
+        }
+
+    def request(self, job: FinalJob) -> EvaluationRequest:
+        """Return what a job asks for."""
+        fidelity = Fidelity(self.settings.epochs, self.task.input_shape[0])
+        return EvaluationRequest(job.architecture, self.task, fidelity, self.settings.seed)
+
+    def keep(self, job: FinalJob, outcome: Outcome) -> Step:
+        """Keep what came of a job."""
+        settings, request = self.settings, self.request(job)
         key = EvaluationKey(
             architecture_id=self._id(job.architecture),
             data=self.task.fingerprint,
-            epochs=fidelity.epochs,
-            resolution=fidelity.resolution,
+            epochs=request.fidelity.epochs,
+            resolution=request.fidelity.resolution,
             samples=0,
             estimator=settings.estimator(self.run),
             seed=settings.seed,
@@ -137,8 +130,39 @@ class FinalRound:
         return self.store.record_step(self.run, job.number, request, key, outcome, from_store=False, phase=job.phase)
 
 
-def train_and_save(settings: FinalSettings, task: ImageTask, job: FinalJob, path: Path) -> Outcome:
-    """Train the network of `job` in this process and write its weights to `path`; return its validation accuracy."""
+def train_all(jobs: Sequence[tuple[FinalRound, FinalJob]], workforce: Workforce) -> Iterator[Step]:
+    """Train the networks of one or several rounds of one run side by side, as `FinalRound.train` does.
+
+    A training that hangs, by its predicted cost, fails as one.
+    """
+    known = jobs[0][0].known() if jobs else {}
+    patience = {
+        final.settings.profile: Patience(final.settings.profile.network, speed=TRAINING_FLOPS) for final, _ in jobs
+    }
+    calls: Calls[tuple[FinalRound, FinalJob], Outcome] = Calls(
+        workforce, train_and_save, limit=lambda job: patience[job[0].settings.profile].limit(job[0].request(job[1]))
+    )
+    for final, job in jobs:
+        path = final.weights(job.architecture)
+        step = known.get((job.phase, job.number))
+        if step is not None and (path is None or path.exists() or isinstance(step.outcome, Failed)):
+            yield step
+        else:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            calls.start((final, job), final.settings, final.task, job, path)
+        yield from _finished(calls, timeout=0)
+    while len(calls):
+        yield from _finished(calls)
+
+
+def _finished(calls: Calls[tuple[FinalRound, FinalJob], Outcome], timeout: float | None = None) -> Iterator[Step]:
+    for (final, job), outcome in calls.finished(timeout=timeout):
+        yield final.keep(job, lost_worker(outcome) if isinstance(outcome, Lost | Hung) else outcome)
+
+
+def train_and_save(settings: FinalSettings, task: ImageTask, job: FinalJob, path: Path | None) -> Outcome:
+    """Train the network of `job` in this process, and write its weights to `path`; return its validation accuracy."""
     from nasgym.evaluation.checkpoints import save_checkpoint
     from nasgym.evaluation.final import FinalTraining, train_final
     from nasgym.evaluation.fitting import TrainingFailedError
@@ -154,7 +178,8 @@ def train_and_save(settings: FinalSettings, task: ImageTask, job: FinalJob, path
         if not is_out_of_memory(error):
             raise
         return Failed(FailureKind.OUT_OF_MEMORY, f"No memory left in the final training: {error}")
-    save_checkpoint(trained, path)
+    if path is not None:
+        save_checkpoint(trained, path)
     metrics = Metrics(
         train_losses=tuple(epoch.train_loss for epoch in trained.epochs),
         validation_losses=tuple(epoch.validation.loss for epoch in trained.epochs),
