@@ -11,31 +11,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from native_samples import (
+    CPU,
+    RECIPE,
+    N,
+    distance,
+    native_gradients,
+    native_learner,
+    needs_the_code,
+    network_of,
+    some_images,
+    torch_gradients,
+)
 
 from nasgym.architectures import parse_architecture
 from nasgym.core import compiled
-from nasgym.core.randomness import stream
 from nasgym.evaluation import learners
 from nasgym.evaluation.fitting import fit
-from nasgym.evaluation.hardware import autocast
-from nasgym.evaluation.images import Images, Scaling
-from nasgym.evaluation.learners import NativeLearner, TorchLearner, learner_of, score
-from nasgym.evaluation.native.library import AdamStep, Head, Network, Node, library
+from nasgym.evaluation.images import Scaling
+from nasgym.evaluation.learners import TorchLearner, learner_of, score
+from nasgym.evaluation.native.heads import SIDE as TILE_SIDE
+from nasgym.evaluation.native.heads import TILES_AT_ONCE
+from nasgym.evaluation.native.library import AdamStep, Dense, Head, Network, Node, library
 from nasgym.evaluation.native.memory import PAIRS
 from nasgym.evaluation.native.program import LANES, MAX_CHANNELS, MAX_INPUTS, Kind, program_of
-from nasgym.evaluation.recipes import Inputs, Precision, Recipe, Sgd, training_profile
+from nasgym.evaluation.recipes import Inputs, Precision, Sgd
 from nasgym.evaluation.training import TrainingImages, course_of, initial_network
-from nasgym.networks.build import PlannedNetwork
 from nasgym.networks.plan import plan
-from nasgym.networks.profiles import DEFAULT, PAPER, PoolingHead
+from nasgym.networks.profiles import DEFAULT, VGG19_LIKE, PoolingHead, Unit
 from nasgym.tasks import Fidelity, ImageTask
-
-CPU = torch.device("cpu")
-RECIPE = training_profile("default").search
-SIDE = 17
-N = 32
 
 NETWORKS = [
     "empty",
@@ -58,19 +62,6 @@ NETWORKS = [
     "stem=1 width=24 conv3 maxpool3 conv5",
 ]
 
-needs_the_code = pytest.mark.skipif(
-    not isinstance(
-        learner_of(
-            initial_network(plan(parse_architecture("conv3"), (8, 8, 3), 3, DEFAULT), 0, CPU),
-            RECIPE,
-            Scaling((0.0,) * 3, (255.0,) * 3).on(CPU),
-            8,
-        ),
-        NativeLearner,
-    ),
-    reason="the compiled code needs a C compiler, a processor with AVX-512 bf16 and at most two threads",
-)
-
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
@@ -88,51 +79,6 @@ def compilers_forgotten() -> Iterator[None]:
     library.cache_clear()
 
 
-def some_images(n: int = N, side: int = SIDE, channels: int = 3, n_classes: int = 4) -> Images:
-    generator = stream(3, "native images", channels)
-    pixels = generator.integers(0, 256, (n, side, side, channels), dtype=np.uint8)
-    return Images(torch.from_numpy(pixels), torch.from_numpy(generator.integers(0, n_classes, n)))
-
-
-def network_of(text: str, side: int = SIDE, channels: int = 3, n_classes: int = 4) -> PlannedNetwork:
-    planned = plan(parse_architecture(text), (side, side, channels), n_classes, DEFAULT)
-    network = initial_network(planned, 0, CPU)
-    assert isinstance(network, PlannedNetwork)
-    return network
-
-
-def native_learner(network: nn.Module, images: Images, recipe: Recipe = RECIPE) -> NativeLearner:
-    scaler = Scaling.of(images.pixels, Inputs.STANDARDISED).on(CPU)
-    learner = learner_of(network, recipe, scaler, len(images))
-    assert isinstance(learner, NativeLearner)
-    return learner
-
-
-def torch_gradients(network: nn.Module, images: Images, smoothing: float, precision: Precision) -> list[Tensor]:
-    """Return the gradients of the mean loss by torch."""
-    network.train()
-    inputs = Scaling.of(images.pixels, Inputs.STANDARDISED).on(CPU).apply(images.pixels)
-    with autocast(CPU, precision):
-        scores = network(inputs)
-    loss = functional.cross_entropy(scores.float(), images.labels, label_smoothing=smoothing)
-    return [gradient.clone() for gradient in torch.autograd.grad(loss, list(network.parameters()))]
-
-
-def native_gradients(network: PlannedNetwork, images: Images, recipe: Recipe) -> list[Tensor]:
-    """Return the gradients of a step that goes nowhere: they are settled in the place of the parameters."""
-    learner = native_learner(network, images, recipe)
-    learner.step(images.pixels, images.labels, None, 0.0)
-    learner._layout.parameters.copy_(learner._layout.gradients)
-    learner.settle()
-    return [parameter.detach().clone() for parameter in network.parameters()]
-
-
-def distance(these: list[Tensor], those: list[Tensor]) -> float:
-    """Return the distance of two lists of gradients, relative to the length of the second."""
-    apart, whole = (torch.cat([tensor.flatten() for tensor in tensors]) for tensors in (these, those))
-    return float((apart - whole).norm() / whole.norm())
-
-
 @needs_the_code
 @pytest.mark.parametrize("text", NETWORKS)
 @pytest.mark.parametrize(("channels", "smoothing"), [(3, 0.0), (1, 0.1), (6, 0.0)])
@@ -142,7 +88,7 @@ def test_gradients_are_those_of_torch_as_exactly_as_torch_computes_them_in_bf16(
     images = some_images(channels=channels)
     recipe = replace(RECIPE, label_smoothing=smoothing)
     exact, mixed = (
-        torch_gradients(network_of(text, channels=channels), images, smoothing, precision)
+        torch_gradients(network_of(text, channels=channels), images, recipe, precision)
         for precision in (Precision.FLOAT32, Precision.BFLOAT16_WHERE_FAST)
     )
     ours = native_gradients(network_of(text, channels=channels), images, recipe)
@@ -155,8 +101,8 @@ def test_gradients_are_those_of_torch_as_exactly_as_torch_computes_them_in_bf16(
 def test_gradients_are_right_at_every_width(side: int) -> None:
     images = some_images(n=max(8, 64 // side), side=side)
     for text in ("conv3 conv5 conv3", "stem=1 width=48 conv3 conv1", "stem=1 width=64 conv5 conv3"):
-        exact = torch_gradients(network_of(text, side), images, 0.0, Precision.FLOAT32)
-        mixed = torch_gradients(network_of(text, side), images, 0.0, Precision.BFLOAT16_WHERE_FAST)
+        exact = torch_gradients(network_of(text, side), images, RECIPE, Precision.FLOAT32)
+        mixed = torch_gradients(network_of(text, side), images, RECIPE, Precision.BFLOAT16_WHERE_FAST)
         ours = native_gradients(network_of(text, side), images, RECIPE)
         assert distance(ours, exact) < 1.5 * distance(mixed, exact) + 0.03, text
 
@@ -187,7 +133,7 @@ def test_batch_normalisation_follows_the_statistics_of_the_batch_as_torch_s_does
     learner = native_learner(ours, images)
     learner.step(images.pixels, images.labels, None, 0.0)
     learner.settle()
-    torch_gradients(theirs, images, 0.0, Precision.FLOAT32)
+    torch_gradients(theirs, images, RECIPE, Precision.FLOAT32)
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=2e-2, atol=2e-3)
     assert not ours.training
@@ -245,9 +191,9 @@ def test_a_loss_that_is_no_number_stays_none() -> None:
 def test_python_and_c_agree_on_what_lies_where() -> None:
     code = library()
     assert code is not None
-    numbers = (ctypes.c_int64 * 8).in_dll(code, "nasgym_sizes")
-    sizes = [ctypes.sizeof(structure) for structure in (Node, Head, Network, AdamStep)]
-    assert list(numbers) == [*sizes, PAIRS, LANES, MAX_INPUTS, MAX_CHANNELS]
+    numbers = (ctypes.c_int64 * 11).in_dll(code, "nasgym_sizes")
+    sizes = [ctypes.sizeof(structure) for structure in (Node, Head, Dense, Network, AdamStep)]
+    assert list(numbers) == [*sizes, PAIRS, LANES, MAX_INPUTS, MAX_CHANNELS, TILE_SIDE, TILES_AT_ONCE]
 
 
 @needs_the_code
@@ -324,7 +270,8 @@ def test_many_threads_are_torch_s() -> None:
         ("stem=1 width=8 downconv3", DEFAULT),
         ("stem=1 width=8 dropout=30 conv3", DEFAULT),
         ("conv3", replace(DEFAULT, head=PoolingHead(dropout=0.1))),
-        ("conv3", PAPER),
+        ("conv3", replace(DEFAULT, unit=Unit.CONV_NORM_RELU)),
+        ("conv2", VGG19_LIKE),
     ],
 )
 def test_networks_that_the_code_lacks_operations_for_have_no_program(text: str, profile: object) -> None:
@@ -353,4 +300,4 @@ def test_the_examples_of_the_page_are_right() -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     runner = doctest.DocTestRunner()
     runner.run(doctest.DocTestParser().get_doctest(example, {}, "evaluation-speed.md", None, 0))
-    assert runner.summarize(verbose=False) == (0, 7)
+    assert runner.summarize(verbose=False) == (0, 8)

@@ -27,7 +27,7 @@ def test_the_paper_recipe_is_that_of_the_paper() -> None:
     assert PAPER_RECIPE.epochs == 12
     assert (PAPER_RECIPE.batch_size, PAPER_RECIPE.branch_batch_size) == (128, 64)
     assert PAPER_RECIPE.label_smoothing == 0.0
-    assert PAPER_RECIPE.precision is Precision.FLOAT32
+    assert PAPER_RECIPE.precision is Precision.BFLOAT16_WHERE_FAST
     assert PAPER_RECIPE.inputs is Inputs.UNIT
     head = training_profile("paper").network.head
     assert head == DenseHead(units=(1024,), dropout=0.4)

@@ -66,6 +66,7 @@ def fit(
     *,
     planned: Callable[[int], int],
     deadline: float = math.inf,
+    settles: bool = True,
 ) -> Iterator[Epoch]:
     """Train `network` in place, yielding after each epoch, with the network in evaluation mode.
 
@@ -76,6 +77,7 @@ def fit(
         course: what decides the training.
         planned: the number of epochs in all, asked before each epoch with the number of those behind it.
         deadline: reading of `time.monotonic` at which training is given up.
+        settles: whether `network` has what was learnt after each epoch; where nobody looks at it, that is time lost.
 
     Raises:
         TrainingFailedError: the loss is infinite or NaN after an epoch, or the deadline has passed.
@@ -109,7 +111,8 @@ def fit(
                 FailureKind.DIVERGED,
                 f"The loss is {train_loss:g} in training and {score.loss:g} in validation after epoch {epoch}.",
             )
-        learner.settle()
+        if settles:
+            learner.settle()
         yield Epoch(train_loss, score)
 
 

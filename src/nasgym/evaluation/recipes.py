@@ -187,7 +187,6 @@ PAPER_RECIPE = Recipe(
     batch_size=128,
     branch_batch_size=64,
     inputs=Inputs.UNIT,
-    precision=Precision.FLOAT32,
 )
 """The short training of arXiv 1911.03769, §4.1.2, as stated there."""
 

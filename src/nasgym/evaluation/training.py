@@ -165,6 +165,7 @@ class TrainingEstimator:
                     course,
                     planned=lambda _: request.fidelity.epochs,
                     deadline=deadline,
+                    settles=False,
                 ):
                     epochs.append(epoch)  # what was learnt before a failure must stay
                     if self._is_hopeless(epochs, request.fidelity.epochs):

@@ -1,8 +1,9 @@
-/* Convolutions of stride 1 and odd kernels that keep the size, as sums of dot products of pairs (vdpbf16ps).
+/* Convolutions of stride 1, as sums of dot products of pairs (vdpbf16ps).
 
-   Input rows carry kernel/2 zeros on both sides, so that the columns and channels under one row of the kernel lie one
-   after the other: a pixel's sum is one run over them for each row of the kernel and block of channels. Rows
-   outside of the image are left out. The pass back to the input is the same convolution with other weights. */
+   Input rows carry a margin of zeros on both sides, so that the columns and channels under one row of the kernel lie
+   one after the other: a pixel's sum is one run over them for each row of the kernel and block of channels. Rows
+   outside of the image are left out. The pass back to the input is the same convolution with other weights and with
+   the margin that makes up for the first. */
 #ifndef NASGYM_CONVOLUTION_H
 #define NASGYM_CONVOLUTION_H
 
@@ -11,36 +12,39 @@
 /* One convolution over one image, whichever way it goes. */
 typedef struct {
     const bf16 *input, *weights;
-    int height, width, kernel, block, blocks; /* block and blocks: of the input */
-    int outputs;                              /* blocks of the output */
+    int height, width, kernel, margin; /* height and width: of the input, without the margin */
+    int block, blocks, outputs;        /* block and blocks: of the input; outputs: blocks of the output */
 } convolution;
 
-/* What becomes of the sums: `sink(context, row, column, block, pixels, sums of pixel 0 and block 0, blocks)`. */
+INLINE int height_of(const convolution *it) { return it->height + 2 * it->margin - it->kernel + 1; }
+INLINE int width_of(const convolution *it) { return it->width + 2 * it->margin - it->kernel + 1; }
+
+/* What becomes of the sums. */
 typedef struct {
-    const node *source;  /* of a pass back: whose gradient it is */
-    bf16 *to;            /* [row][block][column][16] */
-    const bf16 *above;   /* the input of the convolution, where a ReLU stops what is not above 0; or null */
-    int adds, reach;     /* adds: onto what is there */
+    bf16 *to;             /* [row][block][column][16] */
+    const bf16 *above;    /* the input of the convolution, where a ReLU stops what is not above 0; or null */
+    int adds, margin;     /* adds: onto what is there; margin: of `above` */
+    const float *biases;  /* added before a last ReLU; or null */
     __m512 *sum, *square; /* over all pixels, for each block; or null */
 } sink;
 
+/* Elements of one row of one block of an input whose output is `width` wide, margins included. */
 INLINE long padded_run(int width, int kernel, int block) { return (long)(width + kernel - 1) * block; }
 
 /* Sums for P pixels side by side and Q blocks of outputs. */
 INLINE void dot_products(const int P, const int Q, const int S, const convolution *it, int y, int x, int group,
                          __m512 sums[16][4]) {
-    const int kernel = it->kernel, reach = kernel / 2, half = S / 2;
-    const int from = y < reach ? reach - y : 0, to = y + reach >= it->height ? it->height - y + reach : kernel;
-    const int left = x + P - 1 < reach ? reach - (x + P - 1) : 0;
-    const int right = x + reach >= it->width ? it->width - x + reach : kernel;
-    const long padded = padded_run(it->width, kernel, S), one_row = (long)kernel * half * Q * 2 * LANES;
+    const int kernel = it->kernel, margin = it->margin, half = S / 2;
+    const int from = y < margin ? margin - y : 0, to = lesser(kernel, it->height - y + margin);
+    const int left = x + P - 1 < margin ? margin - (x + P - 1) : 0, right = lesser(kernel, it->width - x + margin);
+    const long padded = (long)(it->width + 2 * margin) * S, one_row = (long)kernel * half * Q * 2 * LANES;
 #pragma GCC unroll 16
     for (int p = 0; p < P; p++)
 #pragma GCC unroll 4
         for (int q = 0; q < Q; q++) sums[p][q] = _mm512_setzero_ps();
     for (int k = from; k < to; k++)
         for (int block = 0; block < it->blocks; block++) {
-            const bf16 *line = it->input + ((long)(y + k - reach) * it->blocks + block) * padded + (long)x * S;
+            const bf16 *line = it->input + ((long)(y + k - margin) * it->blocks + block) * padded + (long)x * S;
             const int32_t *pixels = (const int32_t *)line + left * half;
             const bf16 *weights = it->weights + (((long)group * kernel + k) * it->blocks + block) * one_row +
                                   (long)left * half * Q * 2 * LANES;
@@ -63,9 +67,9 @@ INLINE void keep(const int P, const int Q, const convolution *it, const sink *ke
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) {
         const int block = group * Q + q;
-        bf16 *to = kept->to + (((long)y * it->outputs + block) * it->width + x) * LANES;
-        const long padded = padded_run(it->width, 2 * kept->reach + 1, LANES);
-        const bf16 *above = kept->above + ((long)y * it->outputs + block) * padded + (long)(x + kept->reach) * LANES;
+        bf16 *to = kept->to + (((long)y * it->outputs + block) * width_of(it) + x) * LANES;
+        const long padded = (long)(width_of(it) + 2 * kept->margin) * LANES;
+        const bf16 *above = kept->above + ((long)y * it->outputs + block) * padded + (long)(x + kept->margin) * LANES;
         __m512 sum = _mm512_setzero_ps(), square = _mm512_setzero_ps();
 #pragma GCC unroll 16
         for (int p = 0; p < P; p++, to += LANES) {
@@ -75,6 +79,9 @@ INLINE void keep(const int P, const int Q, const convolution *it, const sink *ke
                 result = _mm512_maskz_mov_ps(_mm256_test_epi16_mask(bits, bits), result);
             }
             if (kept->adds) result = _mm512_add_ps(result, load(to));
+            if (kept->biases)
+                result = _mm512_max_ps(_mm512_setzero_ps(),
+                                       _mm512_add_ps(result, _mm512_loadu_ps(kept->biases + block * LANES)));
             store(to, result);
             sum = _mm512_add_ps(sum, result);
             square = _mm512_fmadd_ps(result, result, square);
@@ -114,12 +121,12 @@ INLINE int together(int width, int block, int outputs) {
 }
 
 static void convolve(const convolution *it, const sink *kept, int group) {
-    const int q = together(it->width, it->block, it->outputs);
+    const int width = width_of(it), height = height_of(it), q = together(width, it->block, it->outputs);
     const tile *tiles = q == 4 ? FOUR : q == 2 ? TWO : it->block == LANES ? ONE : ONE_OF_IMAGE;
-    const int widest = q == 4 ? 6 : q == 2 ? 12 : 16, count = (it->width + widest - 1) / widest;
-    for (int y = 0; y < it->height; y++)
+    const int widest = q == 4 ? 6 : q == 2 ? 12 : 16, count = (width + widest - 1) / widest;
+    for (int y = 0; y < height; y++)
         for (int number = 0, x = 0; number < count; number++) {
-            const int next = (int)((long)it->width * (number + 1) / count);
+            const int next = (int)((long)width * (number + 1) / count);
             tiles[next - x - 1](it, kept, y, x, group);
             x = next;
         }

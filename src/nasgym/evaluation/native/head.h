@@ -1,19 +1,26 @@
-/* The classifier: ReLU, average and maximum of every channel, one dense layer; and its loss. In fp32. */
+/* The classifier that pools: ReLU, average and maximum of every channel, one dense layer; and the loss. In fp32. */
 #ifndef NASGYM_HEAD_H
 #define NASGYM_HEAD_H
 
 #include <math.h>
 #include <string.h>
 
-#include "vectors.h"
+#include "dense.h"
+
+/* Sixteen numbers of a feature map that a dense layer sees: from element `at` of an image, in a block of channels. */
+typedef struct { int32_t at, block, lanes; } group;
 
 /* Mirrored in library.py. */
 typedef struct {
     int32_t source, relu, maxima, n_features, n_classes;
-    float *weights, *biases;      /* [feature][class] */
+    int32_t n_layers, n_groups;   /* dense layers on a flattened feature map, and what they see of it; or none */
+    float *weights, *biases;      /* without layers: [feature][class] */
     float *d_weights, *d_biases;  /* their gradients */
     float *features, *d_features; /* [image][feature] */
     float *scores;                /* [image][class]; in a training, turned into their gradient */
+    dense *layers;
+    group *groups;
+    workbench on;
 } head;
 
 /* One channel block of one image: every pixel, after BatchNorm and ReLU. */

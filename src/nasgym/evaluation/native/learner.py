@@ -17,6 +17,9 @@ from nasgym.networks.build import PlannedNetwork
 class NativeLearner:
     """Trains a network by AdamW with bf16 arithmetic and fp32 parameters, on one core.
 
+    Dropout is drawn from a stream of the learner's own; torch's random state, from which torch's dropout draws, decides
+    which.
+
     Args:
         network: initial parameters, and where `settle` writes them.
         program: of its plan.
@@ -38,22 +41,22 @@ class NativeLearner:
         assert isinstance(recipe.optimizer, Adam)
         self._network, self._code, self._recipe = network, code, recipe
         self._optimizer, self._batch_size = recipe.optimizer, batch_size
-        self._steps = 0
+        self._steps, self._shrunk = 0, 1.0
         self._layout = Layout.of(network, program, batch_size)
         self._net = self._layout.net
         levels = torch.addcmul(scaler.offset[:, None], torch.arange(256.0), scaler.gain[:, None])
         self._levels = levels.to(torch.bfloat16)  # the compiled code points into it
         self._net.levels = self._levels.data_ptr()
         with torch.no_grad():
-            for unit in self._layout.units:
-                unit.take()
-            self._layout.head_weights.copy_(network.head.classifier.weight.t())
-            self._layout.head_biases.copy_(network.head.classifier.bias)
+            for part in self._layout.parts:
+                part.take()
+        self._key = int(torch.randint(2**63 - 1, ())) if any(network.head.dropouts) else 0
 
     def step(self, pixels: Tensor, labels: Tensor, rows: Tensor | None, rate: float) -> float:
         """Take one step on images `rows` of `pixels`, or on all; see `Learner`."""
         self._steps += 1
         by = self._optimizer
+        self._shrunk *= 1 - rate * by.weight_decay
         how = AdamStep(
             *(rate, by.beta1, by.beta2, by.epsilon, by.weight_decay),
             *(1 - by.beta1**self._steps, 1 - by.beta2**self._steps),
@@ -66,6 +69,7 @@ class NativeLearner:
             len(labels) if rows is None else len(rows),
             self._recipe.label_smoothing,
             how,
+            self._key + self._steps,
         )
         return loss
 
@@ -81,8 +85,7 @@ class NativeLearner:
     @torch.no_grad()
     def settle(self) -> None:
         """Write parameters and statistics back to the network, in evaluation mode."""
-        for unit in self._layout.units:
-            unit.give(self._steps)
-        self._network.head.classifier.weight.copy_(self._layout.head_weights.t())
-        self._network.head.classifier.bias.copy_(self._layout.head_biases)
+        for part in self._layout.parts:
+            part.give(self._steps, self._shrunk)
+        self._shrunk = 1.0
         self._network.eval()

@@ -1,7 +1,7 @@
 """The compiled code: built by the machine's C compiler at its first use, kept in the user's cache; no torch."""
 
 import ctypes
-from ctypes import POINTER, Structure, c_double, c_float, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_double, c_float, c_int, c_int32, c_int64, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,11 @@ SOURCE = Source(
     purpose="the training code",
     without="torch trains, more slowly",
     files=tuple(
-        _FOLDER / name for name in ("training.c", "convolution.h", "head.h", "merges.h", "passes.h", "vectors.h")
+        _FOLDER / name
+        for name in (
+            *("training.c", "adam.h", "convolution.h", "dense.h", "flat.h", "head.h", "merges.h", "passes.h"),
+            "vectors.h",
+        )
     ),
     flags=(
         *("-O3", "-march=x86-64-v4", "-mavx512bf16", "-mtune=native", "-shared", "-fPIC"),
@@ -29,7 +33,7 @@ class Node(Structure):
     _fields_ = (
         *((name, c_int32) for name in ("kind", "channels", "block", "blocks", "height", "width", "n_inputs")),
         *((name, c_int32 * MAX_INPUTS) for name in ("inputs", "top", "left", "channel")),
-        *((name, c_int32) for name in ("kernel", "relu", "learns")),
+        *((name, c_int32) for name in ("kernel", "margin", "relu", "learns")),
         *((name, c_void_p) for name in ("value", "gradient", "scale", "shift", "input", "output")),
         *((name, c_void_p) for name in ("rounded", "forward", "backward", "weights", "gamma", "beta")),
         *((name, c_void_p) for name in ("d_weights", "d_gamma", "d_beta", "mean", "deviation")),
@@ -38,13 +42,34 @@ class Node(Structure):
     )
 
 
+class Dense(Structure):
+    """`dense` of dense.h."""
+
+    _fields_ = (
+        ("n_inputs", c_int32),
+        ("n_outputs", c_int32),
+        ("dropout", c_float),
+        *((name, c_void_p) for name in ("weights", "first", "second", "biases", "d_biases", "inputs", "sums")),
+    )
+
+
+class Workbench(Structure):
+    """`workbench` of dense.h."""
+
+    _fields_ = tuple((name, c_void_p) for name in ("panel", "by_image", "by_output", "rounded", "crossed", "gradient"))
+
+
 class Head(Structure):
     """`head` of head.h."""
 
     _fields_ = (
         *((name, c_int32) for name in ("source", "relu", "maxima", "n_features", "n_classes")),
+        *((name, c_int32) for name in ("n_layers", "n_groups")),
         *((name, c_void_p) for name in ("weights", "biases", "d_weights", "d_biases")),
         *((name, c_void_p) for name in ("features", "d_features", "scores")),
+        ("layers", POINTER(Dense)),
+        ("groups", c_void_p),
+        ("on", Workbench),
     )
 
 
@@ -81,7 +106,7 @@ def library() -> ctypes.CDLL | None:
         return None
     loaded.nasgym_step.restype = c_double
     loaded.nasgym_step.argtypes = (
-        *(POINTER(Network), c_void_p, c_void_p, c_void_p, c_int, c_float, POINTER(AdamStep)),
+        *(POINTER(Network), c_void_p, c_void_p, c_void_p, c_int, c_float, POINTER(AdamStep), c_uint64),
     )
     loaded.nasgym_score.restype = None
     loaded.nasgym_score.argtypes = (

@@ -51,13 +51,20 @@ static void normalise_by_running(node *it) {
 /* What turns the gradient after a BatchNorm into that before it: `slope · gradient + bend · value + level`. */
 typedef struct { float *slope, *bend, *level; } descent;
 
+/* The gradient of sixteen numbers; where there is no BatchNorm, that before the last ReLU. */
+INLINE __m512 before_relu(const node *it, const bf16 *gradient, const bf16 *value) {
+    const __m512 whole = load(gradient);
+    if (it->scale) return whole;
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(load(value), _mm512_setzero_ps(), _CMP_GT_OQ), whole);
+}
+
 static void sums_of_gradient(const node *it, int n, __m512 *sums, __m512 *products) {
     const bf16 *gradient = it->gradient, *value = it->value;
     for (int block = 0; block < it->blocks; block++) sums[block] = products[block] = _mm512_setzero_ps();
     for (long line = 0; line < (long)n * it->height * it->blocks; line++) {
         __m512 sum = _mm512_setzero_ps(), product = _mm512_setzero_ps();
         for (int x = 0; x < it->width; x++, gradient += LANES, value += LANES) {
-            const __m512 g = load(gradient);
+            const __m512 g = before_relu(it, gradient, value);
             sum = _mm512_add_ps(sum, g);
             product = _mm512_fmadd_ps(g, load(value), product);
         }
@@ -80,9 +87,17 @@ static void descend(const node *it, const __m512 *sums, const __m512 *products, 
     }
 }
 
-/* The gradient before the BatchNorm of one image, with zeros around each row. */
+/* The same without a BatchNorm. */
+static void descend_biases(const node *it, const __m512 *sums, const descent *to) {
+    for (int c = 0; c < it->channels; c++) {
+        it->d_beta[c] = ((const float *)sums)[c];
+        to->slope[c] = 1.0f;
+    }
+}
+
+/* The gradient before the BatchNorm, or the last ReLU, of one image, with zeros around each row. */
 static void unnormalise(const node *it, const descent *by, int number) {
-    const long at = number * image(it), zeros = (long)reach(it) * LANES, padded = run(it) + 2 * zeros;
+    const long at = number * image(it), zeros = (long)margin_back(it) * LANES, padded = run(it) + 2 * zeros;
     const bf16 *gradient = it->gradient + at, *value = it->value + at;
     bf16 *to = it->output + (long)number * it->height * it->blocks * padded;
     for (int line = 0; line < it->height * it->blocks; line++) {
@@ -92,7 +107,8 @@ static void unnormalise(const node *it, const descent *by, int number) {
         memset(to, 0, (size_t)zeros * sizeof *to);
         to += zeros;
         for (int x = 0; x < it->width; x++, gradient += LANES, value += LANES, to += LANES)
-            store(to, _mm512_fmadd_ps(slope, load(gradient), _mm512_fmadd_ps(bend, load(value), level)));
+            store(to, _mm512_fmadd_ps(slope, before_relu(it, gradient, value),
+                                      _mm512_fmadd_ps(bend, load(value), level)));
         memset(to, 0, (size_t)zeros * sizeof *to);
         to += zeros;
     }

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nasgym.networks.nodes import Addition, Concatenation, Convolution, Convolutions, Identity, Image, Node, Pooling
 from nasgym.networks.plan import Plan
 
@@ -42,7 +45,9 @@ class Operation:
         shape: of the output: channels, height, width.
         learns: whether it, or something before it, has parameters.
         kernel: side of the window.
+        margin: zeros on every side of a convolution's input.
         relu: whether a ReLU comes first.
+        normalises: whether BatchNorm follows a convolution; otherwise a bias and a ReLU do.
         places: for each input of a merge, where it lies in it: rows from the top, columns from the left, channels.
     """
 
@@ -52,7 +57,9 @@ class Operation:
     shape: tuple[int, int, int]
     learns: bool
     kernel: int = 0
+    margin: int = 0
     relu: bool = False
+    normalises: bool = True
     places: tuple[tuple[int, int, int], ...] = ()
 
     @property
@@ -75,11 +82,12 @@ class Operation:
 def program_of(plan: Plan) -> tuple[Operation, ...] | None:
     """Return the operations of `plan`, the one that feeds the head last; `None` where the compiled code lacks one.
 
-    It has square convolutions of stride 1 and odd size that keep the size, with BatchNorm and without bias; poolings
-    whose windows do not overlap; merges; and a head that pools and has one dense layer without dropout.
+    It has square convolutions of stride 1 with as many zeros on every side, followed by BatchNorm or by a bias and a
+    ReLU; poolings whose windows do not overlap; merges; a head that pools and has one dense layer without dropout, and
+    one that flattens and has any number of dense layers, with dropout before all but the first.
     """
     head = plan.head
-    if not head.pools or head.norm or len(head.layers) > 1 or head.layers[0].dropout:
+    if head.norm or head.layers[0].dropout or (head.pools and len(head.layers) > 1):
         return None
     height, width, channels = plan.input_shape
     operations = [Operation(Kind.IMAGE, IMAGE_NODE, (), (channels, height, width), learns=False)]
@@ -97,6 +105,31 @@ def program_of(plan: Plan) -> tuple[Operation, ...] | None:
     return tuple(operations) if number[plan.nodes[-1].index] == len(operations) - 1 else None
 
 
+def occupied(program: tuple[Operation, ...]) -> NDArray[np.bool_]:
+    """Return which numbers of the last feature map can differ from zero: all that no merge has filled up.
+
+    Shape (channels, height, width). Concatenation and addition of unequal feature maps leave much of them empty.
+    """
+    maps: list[NDArray[np.bool_]] = []
+    for step in program:
+        channels, height, width = step.shape
+        match step.kind:
+            case Kind.IMAGE | Kind.CONVOLUTION:
+                maps.append(np.ones(step.shape, dtype=bool))
+            case Kind.MAXIMUM | Kind.AVERAGE:
+                covered = maps[step.inputs[0]][:, : height * step.kernel, : width * step.kernel]
+                windows = covered.reshape(channels, height, step.kernel, width, step.kernel)
+                maps.append(np.any(windows, axis=(2, 4)))
+            case _:
+                merged = np.zeros(step.shape, dtype=bool)
+                for source, (top, left, first) in zip(step.inputs, step.places, strict=True):
+                    own = maps[source]
+                    deep, high, wide = own.shape
+                    merged[first : first + deep, top : top + high, left : left + wide] |= own
+                maps.append(merged)
+    return maps[-1]
+
+
 def _operation(node: Node, inputs: tuple[int, ...], before: list[Operation]) -> Operation | None:
     learns = any(before[source].learns for source in inputs)
     computes = node.computes
@@ -104,7 +137,9 @@ def _operation(node: Node, inputs: tuple[int, ...], before: list[Operation]) -> 
         return None
     match computes:
         case Convolutions(steps=(step,), residual=False) if _is_plain(step):
-            return Operation(Kind.CONVOLUTION, node.index, inputs, node.shape, True, step.window.kernel, step.relu)
+            window, normalises = step.window, step.unit.has_norm
+            shared = (Kind.CONVOLUTION, node.index, inputs, node.shape, True)
+            return Operation(*shared, window.kernel, window.before, step.relu, normalises)
         case Pooling(window) if window.before == window.after == 0 and window.stride == window.kernel:
             kind = Kind.AVERAGE if computes.average else Kind.MAXIMUM
             return Operation(kind, node.index, inputs, node.shape, learns, window.kernel)
@@ -122,6 +157,5 @@ def _operation(node: Node, inputs: tuple[int, ...], before: list[Operation]) -> 
 
 def _is_plain(step: Convolution) -> bool:
     window, unit = step.window, step.unit
-    same = window.kernel % 2 == 1 and window.before == window.after == window.kernel // 2
-    normalised = unit.has_norm and not unit.has_bias and not unit.ends_with_relu
-    return same and normalised and window.stride == 1 and window.kernel <= MAX_KERNEL and not step.depthwise
+    symmetric = window.stride == 1 and window.before == window.after < window.kernel <= MAX_KERNEL
+    return symmetric and unit.has_norm != unit.ends_with_relu and not step.depthwise

@@ -1,6 +1,7 @@
 /* One step of training, and the scores of a validation, of a planned network on one core. See library.py. */
+#include "adam.h"
 #include "convolution.h"
-#include "head.h"
+#include "flat.h"
 #include "merges.h"
 #include "passes.h"
 
@@ -20,23 +21,21 @@ typedef struct {
     float *descents;                                /* scratch: three numbers a channel */
 } network;
 
-/* AdamW, at one step; corrections: 1 − beta^step. */
-typedef struct { float rate, beta1, beta2, epsilon, decay, correction1, correction2; } adam;
-
 /* What library.py, memory.py and program.py know, too. */
-const int64_t nasgym_sizes[] = {sizeof(node),  sizeof(head), sizeof(network), sizeof(adam),
-                                PAIRS_AT_ONCE, LANES,        MAX_INPUTS,      MAX_BLOCKS * LANES};
+const int64_t nasgym_sizes[] = {sizeof(node),  sizeof(head), sizeof(dense), sizeof(network), sizeof(adam),
+                                PAIRS_AT_ONCE, LANES,        MAX_INPUTS,      MAX_BLOCKS * LANES,
+                                SIDE,          TILES_AT_ONCE};
 
-static int minimum(int a, int b) { return a < b ? a : b; }
 static int images_at_once(const node *it, int n) {
     const int count = PIXELS_AT_ONCE / (it->height * it->width);
-    return count < 1 ? 1 : minimum(count, n);
+    return count < 1 ? 1 : lesser(count, n);
 }
 static convolution convolution_of(const node *it, const node *from, const bf16 *input, const bf16 *weights) {
-    return (convolution){input, weights, it->height, it->width, it->kernel, from->block, from->blocks, it->blocks};
+    return (convolution){input,        weights,     from->height, from->width, it->kernel,
+                         it->margin, from->block, from->blocks, it->blocks};
 }
 static long input_image(const node *it, const node *from) {
-    return (long)it->height * from->blocks * padded_run(it->width, it->kernel, from->block);
+    return (long)from->height * from->blocks * padded_run(it->width, it->kernel, from->block);
 }
 
 /* Weights in bf16, and in the order in which both directions read them. */
@@ -54,7 +53,7 @@ static void arrange(const node *it, const node *from) {
                                               _mm256_loadu_si256((const __m256i *)(at + width))));
             }
     if (!from->learns) return;
-    const int k = it->kernel, back = together(it->width, LANES, from->blocks);
+    const int k = it->kernel, back = together(from->width, LANES, from->blocks);
     const __m512i lanes = _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
                                              _mm512_set1_epi32((int)width));
     to = it->backward;
@@ -71,42 +70,45 @@ static void arrange(const node *it, const node *from) {
 }
 
 static void forward_convolution(node *it, const node *from, int n, int trains) {
+    const int normalises = it->scale != 0;
     __m512 sums[MAX_BLOCKS], squares[MAX_BLOCKS];
     for (int block = 0; block < it->blocks; block++) sums[block] = squares[block] = _mm512_setzero_ps();
     const int groups = it->blocks / together(it->width, from->block, it->blocks), count = images_at_once(it, n);
     const long size = input_image(it, from);
     for (int start = 0; start < n; start += count) {
-        const int stop = minimum(start + count, n);
+        const int stop = lesser(start + count, n);
         for (int number = start; number < stop; number++)
-            surround(from, from->value + number * image(from), it->input + number * size, reach(it), it->relu);
+            surround(from, from->value + number * image(from), it->input + number * size, it->margin, it->relu);
         for (int group = 0; group < groups; group++)
             for (int number = start; number < stop; number++) {
                 const convolution one = convolution_of(it, from, it->input + number * size, it->forward);
                 const sink kept = {.to = it->value + number * image(it),
-                                   .sum = trains ? sums : 0,
+                                   .biases = normalises ? 0 : it->beta,
+                                   .sum = trains && normalises ? sums : 0,
                                    .square = squares};
                 convolve(&one, &kept, group);
             }
     }
-    if (trains)
+    if (normalises && trains)
         normalise(it, sums, squares, (double)n * it->height * it->width);
-    else
+    else if (normalises)
         normalise_by_running(it);
 }
 
 /* Adds to the gradient of the weights what rows `top … bottom` of `count` images say. */
 static void weigh(const network *net, const node *it, const node *from, int first, int count, int top, int bottom) {
-    const int k = it->kernel, r = reach(it), above = top < r ? 0 : top - r;
-    const int below = minimum(bottom + r, it->height), columns = (it->width + 1) / 2, q = it->blocks % 2 ? 1 : 2;
+    const int k = it->kernel, r = it->margin, above = top < r ? 0 : top - r;
+    const int below = lesser(bottom + k - 1 - r, from->height), columns = (it->width + 1) / 2;
+    const int q = it->blocks % 2 ? 1 : 2;
     const long padded = padded_run(it->width, k, from->block), in_row = padded * from->blocks;
     const long in_image = (below - above) * in_row, out_block = (long)columns * LANES;
     const long out_row = out_block * it->blocks, out_image = (bottom - top) * out_row;
-    const long d_run = padded_run(it->width, k, LANES), width = (long)it->blocks * LANES;
+    const long d_run = padded_run(from->width, k, LANES), width = (long)it->blocks * LANES;
     for (int number = 0; number < count; number++) {
         const long image = first + number;
         pair_columns(it->input + image * input_image(it, from) + above * in_row, net->input_pairs + number * in_image,
                      in_image / from->block, from->block);
-        const bf16 *d = it->output + (image * it->height + top) * it->blocks * d_run + r * LANES;
+        const bf16 *d = it->output + (image * it->height + top) * it->blocks * d_run + margin_back(it) * LANES;
         int32_t *to = net->output_pairs + number * out_image;
         for (int line = 0; line < (bottom - top) * it->blocks; line++, d += d_run)
             for (int x = 0; x < it->width; x += 2, to += LANES) {
@@ -118,7 +120,7 @@ static void weigh(const network *net, const node *it, const node *from, int firs
     const int range = k * from->block;
     const outer_choice by = outer_for(range, q);
     for (int y = 0; y < k; y++) {
-        const int start = top + y < r ? r - y : top, stop = minimum(bottom, it->height + r - y);
+        const int start = top + y < r ? r - y : top, stop = lesser(bottom, from->height + r - y);
         if (start >= stop) continue;
         for (int b = 0; b < from->blocks; b++)
             for (int group = 0; group < it->blocks / q; group++)
@@ -137,29 +139,32 @@ static void backward_convolution(const network *net, const node *it, const node 
     const descent by = {net->descents, net->descents + channels, net->descents + 2 * channels};
     sums_of_gradient(it, n, sums, products);
     memset(net->descents, 0, (size_t)(3 * channels) * sizeof(float));
-    descend(it, sums, products, (double)n * it->height * it->width, &by);
+    if (it->scale)
+        descend(it, sums, products, (double)n * it->height * it->width, &by);
+    else
+        descend_biases(it, sums, &by);
     memset(it->d_weights, 0, (size_t)(it->kernel * it->kernel * from->blocks * from->block * channels) * sizeof(float));
     const int count = images_at_once(it, n);
-    const int groups = from->learns ? from->blocks / together(it->width, LANES, from->blocks) : 0;
-    const long out_image = (long)it->height * it->blocks * padded_run(it->width, it->kernel, LANES);
-    const int rows = minimum(it->height, PAIRS_AT_ONCE / ((it->width + 1) / 2) + 1);
+    const int groups = from->learns ? from->blocks / together(from->width, LANES, from->blocks) : 0;
+    const long out_image = (long)it->height * it->blocks * padded_run(from->width, it->kernel, LANES);
+    const int rows = lesser(it->height, PAIRS_AT_ONCE / ((it->width + 1) / 2) + 1);
     const int images = rows < it->height ? 1 : PAIRS_AT_ONCE / (it->height * ((it->width + 1) / 2)) + 1;
     for (int start = 0; start < n; start += count) {
-        const int stop = minimum(start + count, n);
+        const int stop = lesser(start + count, n);
         for (int number = start; number < stop; number++) unnormalise(it, &by, number);
         for (int group = 0; group < groups; group++)
             for (int number = start; number < stop; number++) {
                 const convolution one = {it->output + number * out_image, it->backward, it->height, it->width,
-                                         it->kernel, LANES, it->blocks, from->blocks};
+                                         it->kernel, margin_back(it), LANES, it->blocks, from->blocks};
                 const sink kept = {.to = from->gradient + number * image(from),
                                    .above = it->relu ? it->input + number * input_image(it, from) : 0,
                                    .adds = adds,
-                                   .reach = reach(it)};
+                                   .margin = it->margin};
                 convolve(&one, &kept, group);
             }
         for (int number = start; number < stop; number += images)
             for (int top = 0; top < it->height; top += rows)
-                weigh(net, it, from, number, minimum(images, stop - number), top, minimum(top + rows, it->height));
+                weigh(net, it, from, number, lesser(images, stop - number), top, lesser(top + rows, it->height));
     }
 }
 
@@ -172,7 +177,7 @@ static void look(const network *net, const uint8_t *pixels, const int64_t *rows,
         for (int y = 0; y < it->height; y++, from += (long)it->width * channels)
             for (int first = 0; first < channels; first += block) {
                 bf16 *to = it->value + number * image(it) + y * row(it) + first / block * run(it);
-                const int count = minimum(channels - first, block);
+                const int count = lesser(channels - first, block);
                 for (int x = 0; x < it->width; x++, to += block)
                     for (int c = 0; c < count; c++)
                         to[c] = net->levels[(first + c) * 256 + from[x * channels + first + c]];
@@ -180,7 +185,8 @@ static void look(const network *net, const uint8_t *pixels, const int64_t *rows,
     }
 }
 
-static void forward(const network *net, int n, int trains) {
+static void forward(const network *net, int n, int trains, uint64_t key) {
+    const node *last = net->nodes + net->top.source;
     for (int index = 1; index < net->n_nodes; index++) {
         node *it = net->nodes + index;
         const node *from = net->nodes + it->inputs[0];
@@ -191,17 +197,26 @@ static void forward(const network *net, int n, int trains) {
         else
             merge(it, net->nodes, n);
     }
-    for (int number = 0; number < n; number++) features_of(&net->top, net->nodes + net->top.source, number);
+    if (net->top.n_layers) {
+        for (int number = 0; number < n; number++) flatten(&net->top, last, number);
+        flat_scores(&net->top, n, trains, key);
+        return;
+    }
+    for (int number = 0; number < n; number++) features_of(&net->top, last, number);
     scores_of(&net->top, n);
 }
 
-static void backward(const network *net, int n) {
+static void backward(const network *net, int n, const adam *by) {
     uint8_t written[net->n_nodes];
     memset(written, 0, sizeof written);
-    descend_scores(&net->top, n);
     const node *last = net->nodes + net->top.source;
-    if (last->learns)
-        for (int number = 0; number < n; number++) descend_features(&net->top, last, number, 0);
+    if (net->top.n_layers) {
+        descend_flat(&net->top, last, n, by);
+    } else {
+        descend_scores(&net->top, n);
+        if (last->learns)
+            for (int number = 0; number < n; number++) descend_features(&net->top, last, number, 0);
+    }
     written[net->top.source] = 1;
     for (int index = net->n_nodes - 1; index > 0; index--) {
         const node *it = net->nodes + index;
@@ -220,36 +235,25 @@ static void backward(const network *net, int n) {
     }
 }
 
-static void descend_weights(const network *net, const adam *by) {
-    const float size = by->rate / by->correction1, root = 1.0f / sqrtf(by->correction2);
-    for (int64_t i = 0; i < net->n_parameters; i++) {
-        const float gradient = net->gradients[i], decay = i < net->n_decayed ? by->rate * by->decay : 0.0f;
-        const float first = net->first[i] + (1.0f - by->beta1) * (gradient - net->first[i]);
-        const float second = by->beta2 * net->second[i] + (1.0f - by->beta2) * gradient * gradient;
-        net->first[i] = first;
-        net->second[i] = second;
-        net->parameters[i] -= decay * net->parameters[i] + size * first / (sqrtf(second) * root + by->epsilon);
-    }
-}
-
 static void arrange_all(const network *net) {
     for (int index = 1; index < net->n_nodes; index++)
         if (net->nodes[index].kind == CONVOLUTION)
             arrange(net->nodes + index, net->nodes + net->nodes[index].inputs[0]);
 }
 
-/* One step on images `rows` of `pixels`; returns the mean loss before it. */
+/* One step on images `rows` of `pixels`; returns the mean loss before it. `key`: of the step's dropout. */
 double nasgym_step(const network *net, const uint8_t *pixels, const int64_t *rows, const int64_t *labels, int n,
-                   float smoothing, const adam *by) {
+                   float smoothing, const adam *by, uint64_t key) {
     double loss = 0.0;
     arrange_all(net);
     look(net, pixels, rows, n);
-    forward(net, n, 1);
+    forward(net, n, 1, key);
     for (int number = 0; number < n; number++)
         loss += cross_entropy(net->top.scores + (long)number * net->top.n_classes, net->top.n_classes,
                               labels[rows ? rows[number] : number], smoothing, 1.0f / (float)n);
-    backward(net, n);
-    descend_weights(net, by);
+    backward(net, n, by);
+    descend_parameters(by, net->parameters, net->gradients, net->first, net->second, net->n_decayed,
+                       net->n_parameters);
     return loss / n;
 }
 
@@ -262,7 +266,7 @@ void nasgym_score(const network *net, const uint8_t *pixels, const int64_t *labe
     for (int64_t start = 0; start < n; start += batch) {
         const int count = (int)(n - start < batch ? n - start : batch);
         look(net, pixels + start * size, 0, count);
-        forward(net, count, 0);
+        forward(net, count, 0, 0);
         for (int number = 0; number < count; number++) {
             float *scores = net->top.scores + (long)number * k;
             int best = 0;

@@ -21,12 +21,13 @@ typedef struct {
     int32_t kind, channels, block, blocks, height, width;
     int32_t n_inputs, inputs[MAX_INPUTS];
     int32_t top[MAX_INPUTS], left[MAX_INPUTS], channel[MAX_INPUTS]; /* where an input lies in a merge */
-    int32_t kernel, relu, learns; /* learns: something before it, or itself, has parameters */
-    bf16 *value, *gradient;      /* of a convolution: before its BatchNorm; the gradient is that after it */
+    int32_t kernel, margin, relu, learns; /* margin: zeros around the input; learns: it, or something before it */
+    /* Of a convolution: before its BatchNorm, or after its bias and ReLU; the gradient is that after either. */
+    bf16 *value, *gradient;
     float *scale, *shift;        /* BatchNorm as applied, one number a channel; null where there is none */
-    bf16 *input, *output;        /* of a convolution: with zeros to the left and right; the gradient of its value */
+    bf16 *input, *output;        /* of a convolution, with margins: what it reads, and what the pass back reads */
     bf16 *rounded, *forward, *backward;        /* weights: as they are, and in the order of both passes */
-    float *weights, *gamma, *beta;             /* parameters: [row of the kernel][block][column][channel][output] */
+    float *weights, *gamma, *beta;             /* [row of kernel][block][column][channel][output]; beta: or the bias */
     float *d_weights, *d_gamma, *d_beta;       /* their gradients */
     float *mean, *deviation;                   /* of the batch; deviation: its inverse */
     float *running_mean, *running_variance;
@@ -54,7 +55,10 @@ INLINE float number(bf16 from) {
 INLINE bf16 rounded(float from) { return (bf16)_mm_extract_epi16((__m128i)_mm_cvtneps_pbh(_mm_set_ss(from)), 0); }
 
 INLINE __mmask16 lanes_of(const node *it) { return (__mmask16)((1u << it->block) - 1); }
-INLINE int reach(const node *it) { return it->kernel / 2; }
+INLINE int lesser(int a, int b) { return a < b ? a : b; }
+
+/* Zeros around what the pass back to the input of a convolution reads. */
+INLINE int margin_back(const node *it) { return it->kernel - 1 - it->margin; }
 
 /* Elements of one row of one block, of one row, of one image of a node's value. */
 INLINE long run(const node *it) { return (long)it->width * it->block; }
