@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from toys import chains, corridors, table_of_chains
 
 from nasgym.agents import Policy, PolicySpec, SpecError, TwinRewards, named_agent, play
-from nasgym.agents.acting import PolicyActor
+from nasgym.agents.acting import PolicyActor, Steps
 from nasgym.architectures import format_architecture
 from nasgym.core.errors import ConfigurationError
 from nasgym.envs import ArchitectureEnv, MetaEpisode, MetaEpisodes
@@ -32,7 +32,8 @@ def test_every_episode_of_every_meta_episode_is_recorded_as_the_table_has_it(tab
     assert [episode.environment for episode in played.episodes[::3]] == [number % 4 for number in range(10)]
     space = envs.search_space
     for episode in played.episodes:
-        assert episode.length == len(episode.actions)
+        assert episode.length == len(episode.actions) == len(episode.rewards)
+        assert episode.total_reward == pytest.approx(sum(episode.rewards))
         assert episode.total_reward == episode.reward == pytest.approx(episode.told["accuracy"])
         draft = space.start()
         for action in episode.actions:
@@ -41,6 +42,23 @@ def test_every_episode_of_every_meta_episode_is_recorded_as_the_table_has_it(tab
     assert played.table().shape == (10, 3)
     np.testing.assert_allclose(played.table("accuracy"), played.table("reward"))
     assert np.nanmax(played.table("length")) == 2
+
+
+def test_so_many_steps_are_played_and_what_has_not_ended_by_then_is_left_out(table):
+    envs = chains(table, n=4, episodes=3, reward_timing="terminal")
+    longer = play(policy_for(envs), envs, 40, seed=1)
+    played = play(policy_for(envs), envs, Steps(29), seed=1)
+    taken = 32  # the next multiple of four
+    for place in range(4):
+        whole, here = ([one for one in of.episodes if one.environment == place] for of in (longer, played))
+        assert here == whole[: len(here)]
+        assert sum(one.length for one in here) <= taken // 4 < sum(one.length for one in whole[: len(here) + 1])
+    assert played.n_meta_episodes == 1 + max(one.meta_episode for one in played.episodes)
+
+
+def test_no_steps_are_refused():
+    with pytest.raises(ConfigurationError, match="at least 1 step to play, got 0"):
+        Steps(0)
 
 
 def test_playing_repeats_itself_and_leaves_the_policy_as_it_is(table):

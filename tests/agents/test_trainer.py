@@ -9,7 +9,7 @@ from toys import chains, corridors, table_of_chains
 
 from nasgym.agents import Defects, Policy, PolicySpec, SpecError, Trainer, named_agent
 from nasgym.agents.config import A2C, Ppo, Returns, Rollout
-from nasgym.agents.losses import losses_of, sample_of
+from nasgym.agents.losses import dealt, losses_of, sample_of
 from nasgym.agents.named import NAMED
 from nasgym.agents.playing import Environments
 from nasgym.agents.rollout import Batch, Clock, Course, Recorder
@@ -173,11 +173,32 @@ def test_a_minibatch_holds_whole_sequences_of_some_environments_and_each_comes_o
     config = named_agent("rl2", SMALL)
     batch, spec, _ = batch_of(chains(table, n=5), config)
     sample, _ = sample_of(batch, spec, config, None)
-    parts = list(sample.dealt(stream(0, "dealing"), 2))
+    places = dealt(stream(0, "dealing"), 5, 2)
+    assert sorted(np.concatenate(places).tolist()) == list(range(5))
+    parts = [sample.of(torch.from_numpy(some)) for some in places]
     assert sorted(part.actions.shape[1] for part in parts) == [2, 3]
-    found = sorted(tuple(column) for part in parts for column in part.inputs.numbers.sum(-1).T.tolist())
-    assert found == sorted(tuple(column) for column in sample.inputs.numbers.sum(-1).T.tolist())
-    assert all(part.state[0].shape[0] == part.actions.shape[1] for part in parts)
+    for some, part in zip(places, parts, strict=True):
+        assert same(part.inputs.numbers, sample.inputs.numbers[:, some])
+        assert part.state[0].shape[0] == len(some)
+
+
+def test_one_minibatch_and_one_environment_are_not_dealt():
+    for n, minibatches in ((4, 1), (1, 4)):
+        assert [part.tolist() for part in dealt(stream(0, "dealing"), n, minibatches)] == [list(range(n))]
+
+
+def test_values_that_do_not_shape_memory_are_learned_by_their_head_alone(table):
+    config = named_agent("rl2", {**SMALL, "losses": {"value_shapes_memory": False}})
+    batch, spec, policy = batch_of(chains(table), config)
+    sample, _ = sample_of(batch, spec, config, None)
+    outputs = policy.sequence(sample.inputs, sample.state)
+    outputs.values.square().sum().backward()
+    touched = {name for name, weight in policy.named_parameters() if weight.grad is not None and weight.grad.any()}
+    assert touched == {"heads.weight", "heads.bias"}
+    usual = Policy(spec, named_agent("rl2", SMALL))
+    torch.testing.assert_close(outputs.values, usual.sequence(sample.inputs, sample.state).values)
+    usual.sequence(sample.inputs, sample.state).values.square().sum().backward()
+    assert usual.memory.recurrent.grad.any()
 
 
 def test_reinforce_credits_what_is_earned_after_an_action_less_a_moving_average(table):

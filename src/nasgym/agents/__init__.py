@@ -3,7 +3,7 @@
 They know Gymnasium's spaces and numbers, and nothing of architectures. Importing this package imports torch.
 """
 
-from nasgym.agents.acting import Episode, Played, ShownRewards, TwinRewards, play
+from nasgym.agents.acting import Episode, Played, ShownRewards, Steps, TwinRewards, play
 from nasgym.agents.config import AgentConfig, Defects
 from nasgym.agents.files import StoredPolicy, load_policy, save_policy
 from nasgym.agents.named import agent_config, named_agent
@@ -23,6 +23,7 @@ __all__ = [
     "Seconds",
     "ShownRewards",
     "SpecError",
+    "Steps",
     "StoredPolicy",
     "Trainer",
     "TwinRewards",

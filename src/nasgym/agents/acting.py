@@ -31,6 +31,7 @@ class Episode:
         total_reward: sum of all.
         length: in steps.
         actions: in order.
+        rewards: one for each action.
         told: what infos told of it, by name, of what was asked for.
     """
 
@@ -41,7 +42,26 @@ class Episode:
     total_reward: float
     length: int
     actions: tuple[int, ...]
+    rewards: tuple[float, ...]
     told: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How long to play, where steps count and not meta-episodes.
+
+    Attributes:
+        number: of all environments together, rounded up to a multiple of how many there are.
+
+    Raises:
+        ConfigurationError: none are wanted.
+    """
+
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise ConfigurationError(f"There is at least 1 step to play, got {self.number}.")
 
 
 @dataclass(frozen=True)
@@ -157,7 +177,7 @@ class TwinRewards:
 def play(
     policy: Policy | Actor,
     envs: "VectorEnv[Any, Any, NDArray[Any]]",
-    meta_episodes: int,
+    length: int | Steps,
     *,
     seed: int = 0,
     greedy: bool = False,
@@ -167,13 +187,13 @@ def play(
 ) -> Played:
     """Play meta-episodes with a policy whose weights stay as they are.
 
-    Meta-episode j is played in environment j mod n, and each environment plays its share to the end, so that short ones
-    do not count more than long ones.
+    Meta-episode j is played in environment j mod n. If a number of them is wanted, each environment plays its share to
+    the end, so that short ones do not count more than long ones.
 
     Args:
         policy: who plays: a policy, or any other actor.
         envs: where, with `SameStep` autoreset.
-        meta_episodes: how many.
+        length: how many meta-episodes, or how many steps; what has not ended by then is left out.
         seed: of environments and actions.
         greedy: take the likeliest action; otherwise actions are drawn.
         tell: names of what is kept of the infos of each episode's last step, such as `accuracy` or `architecture`.
@@ -182,20 +202,20 @@ def play(
 
     Raises:
         SpecError: the policy was made for other environments, or cannot be shown rewards since it observes none.
-        ConfigurationError: no meta-episodes are wanted.
+        ConfigurationError: no meta-episodes or steps are wanted.
     """
     actor = PolicyActor(policy) if isinstance(policy, Policy) else policy
     spec = actor.spec
     spec.check(PolicySpec.of(envs, spec.space, spec.signals))
-    if meta_episodes < 1:
-        raise ConfigurationError(f"meta_episodes is at least 1, got {meta_episodes}.")
+    if isinstance(length, int) and length < 1:
+        raise ConfigurationError(f"meta_episodes is at least 1, got {length}.")
     column = spec.column("reward")
     if shown is not None and column is None:
         raise SpecError("The policy does not observe rewards as a signal, so that none can be shown to it.")
     environments = Environments(envs, spec, actor.defects)
     seen = Seen.empty(spec, environments.n)
     environments.reset(environment_seeds(seed, environments.n, "play"), seen, options)
-    record = _Record(environments.n, meta_episodes, tuple(tell))
+    record = _Record(environments.n, length, tuple(tell))
     if shown is not None:
         shown.begin()
     actor.begin(environments.n, seed)
@@ -212,38 +232,47 @@ class _Record:
 
     Args:
         n: environments.
-        meta_episodes: wanted.
+        length: wanted.
         tell: what is kept of infos.
     """
 
-    def __init__(self, n: int, meta_episodes: int, tell: tuple[str, ...]) -> None:
-        self._n, self._wanted, self._tell = n, meta_episodes, tell
+    def __init__(self, n: int, length: int | Steps, tell: tuple[str, ...]) -> None:
+        self._n, self._length, self._tell = n, length, tell
         self._meta_episodes = np.arange(n)
+        self._steps = 0
         self._totals = np.zeros(n)
         self._actions: list[list[int]] = [[] for _ in range(n)]
+        self._rewards: list[list[float]] = [[] for _ in range(n)]
         self._episodes: list[Episode] = []
 
     @property
     def complete(self) -> bool:
-        """Whether every meta-episode that is wanted has ended."""
-        return bool((self._meta_episodes >= self._wanted).all())
+        """Whether everything that is wanted has been played."""
+        if isinstance(self._length, Steps):
+            return self._steps >= self._length.number
+        return bool((self._meta_episodes >= self._length).all())
 
     def add(self, transition: Transition) -> None:
         """Add a step."""
+        self._steps += self._n
         self._totals += transition.rewards
-        for actions, action in zip(self._actions, transition.actions.tolist(), strict=True):
+        done = (transition.actions.tolist(), transition.rewards.tolist())
+        for actions, rewards, action, reward in zip(self._actions, self._rewards, *done, strict=True):
             actions.append(action)
+            rewards.append(reward)
         for place in np.flatnonzero(transition.episode_ended).tolist():
-            if self._meta_episodes[place] < self._wanted:
+            if isinstance(self._length, Steps) or self._meta_episodes[place] < self._length:
                 self._episodes.append(self._episode(transition, place))
-            self._actions[place] = []
+            self._actions[place], self._rewards[place] = [], []
         self._totals[transition.episode_ended] = 0.0
         self._meta_episodes[transition.ended] += self._n
 
     def played(self) -> Played:
         """Return what was played."""
         ordered = sorted(self._episodes, key=lambda episode: (episode.meta_episode, episode.index))
-        return Played(tuple(ordered), self._wanted)
+        if isinstance(self._length, int):
+            return Played(tuple(ordered), self._length)
+        return Played(tuple(ordered), 1 + max((episode.meta_episode for episode in ordered), default=-1))
 
     def _episode(self, transition: Transition, place: int) -> Episode:
         return Episode(
@@ -254,6 +283,7 @@ class _Record:
             total_reward=float(self._totals[place]),
             length=len(self._actions[place]),
             actions=tuple(self._actions[place]),
+            rewards=tuple(self._rewards[place]),
             told={key: _plain(transition.told(key, place)) for key in self._tell},
         )
 

@@ -161,11 +161,13 @@ class Losses:
         entropy: weight of the entropy, which is maximised.
         auxiliary: weight of the mean squared error of a head that predicts, before it is known, the reward of the
             action taken; there is no such head with 0.
+        value_shapes_memory: whether the gradient of the values reaches memory and encoder, and not their head alone.
     """
 
     value: float = 0.5
     entropy: Annotated[Schedule, Discriminator("kind")] = _ENTROPY
     auxiliary: float = 0.0
+    value_shapes_memory: bool = True
 
 
 @with_config(_STRICT)
@@ -200,7 +202,8 @@ class Defects:
             in the same step, where the previous reward belongs.
         shifted_inputs: in training the step is one too high; the null action is action 0; it is not observed that an
             episode ended, nor how many have.
-        returns_cut_at_episodes: returns end with the episode, γ is 0.9, and rollouts have 5 steps.
+        returns_cut_at_episodes: returns end with the episode, γ is 0.9, and rollouts have 5 steps where they would have
+            been whole meta-episodes.
     """
 
     memory_reset_each_episode: bool = False
@@ -289,7 +292,8 @@ class AgentConfig:
         if not self.defects.returns_cut_at_episodes:
             return self
         returns = replace(self.returns, discount=0.9)
-        return replace(self, rollout=Rollout(steps=5, whole_meta_episodes=False), returns=returns)
+        rollout = Rollout(steps=5, whole_meta_episodes=False) if self.rollout.whole_meta_episodes else self.rollout
+        return replace(self, rollout=rollout, returns=returns)
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as `agent_config` reads it."""

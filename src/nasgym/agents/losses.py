@@ -1,6 +1,6 @@
 """What is learned from: a rollout with what its actions are credited with, and the losses that follow."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
@@ -49,15 +49,6 @@ class Sample:
         """Return the same in the memory of a device."""
         return self._each(lambda part: part.to(device), lambda part: part.to(device))
 
-    def dealt(self, generator: np.random.Generator, minibatches: int) -> Iterator["Sample"]:
-        """Yield samples of equally many environments, as far as possible, dealt at random; sequences stay whole."""
-        n = self.actions.shape[1]
-        if minibatches == 1 or n == 1:
-            yield self
-            return
-        for places in np.array_split(generator.permutation(n), min(minibatches, n)):
-            yield self.of(torch.from_numpy(places).to(self.actions.device))
-
     def _each(self, by_step: Callable[[Tensor], Tensor], by_environment: Callable[[Tensor], Tensor]) -> "Sample":
         """Return what functions make of the tensors that begin with `(T, n)`, and of those that begin with `n`."""
         return Sample(
@@ -92,6 +83,13 @@ class Losses(NamedTuple):
     auxiliary: Tensor
     kl: Tensor
     clipped: Tensor
+
+
+def dealt(generator: np.random.Generator, n: int, minibatches: int) -> list[NDArray[np.int64]]:
+    """Return the numbers of `n` environments, dealt at random into minibatches of equally many, as far as possible."""
+    if minibatches == 1 or n == 1:
+        return [np.arange(n)]
+    return np.array_split(generator.permutation(n), min(minibatches, n))
 
 
 def sample_of(batch: Batch, spec: PolicySpec, config: AgentConfig, baseline: float | None) -> tuple[Sample, float]:

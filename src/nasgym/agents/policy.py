@@ -10,7 +10,6 @@ from nasgym.agents.config import AgentConfig, Encoding
 from nasgym.agents.encoder import Encoder
 from nasgym.agents.memory import LstmMemory, State, make_memory
 from nasgym.agents.native.library import UNITS, library
-from nasgym.agents.native.sequence import CompiledSequence, Observed, Weights
 from nasgym.agents.spec import PolicySpec
 
 MASKED = -1e30
@@ -88,12 +87,7 @@ class Policy(nn.Module):
 
     def sequence(self, inputs: Inputs, state: State) -> Outputs:
         """Return what as many steps would say, with gradients through all of them; shapes begin with `(T, n)`."""
-        code = self.code()
-        if code is None:
-            features = self.memory.sequence(self.encoder(inputs.rows, inputs.numbers), state, inputs.begins)
-        else:
-            observed = Observed(*(part.contiguous() for part in (inputs.rows, inputs.numbers, inputs.begins, *state)))
-            features = CompiledSequence.apply(code, observed, *self.recurrent_weights())  # type: ignore[no-untyped-call]
+        features = self.memory.sequence(self.encoder(inputs.rows, inputs.numbers), state, inputs.begins)
         return self._said(features, inputs.mask)
 
     def code(self) -> ctypes.CDLL | None:
@@ -107,14 +101,13 @@ class Policy(nn.Module):
         )
         return library() if self.compiled and known else None
 
-    def recurrent_weights(self) -> Weights:
-        """Return the weights of encoder and LSTM; there is no other memory of which it may be asked."""
-        return Weights(self.encoder.table, self.encoder.numbers, self.memory.get_parameter("recurrent"))
-
     def _said(self, features: Tensor, mask: Tensor) -> Outputs:
         said = self.heads(features)
         n = self.spec.n_actions
-        return Outputs(said[..., :n].masked_fill(~mask, MASKED), said[..., n], said[..., n + 1 :])
+        values = said[..., n]
+        if not self.config.losses.value_shapes_memory:
+            values = features.detach() @ self.heads.weight[n] + self.heads.bias[n]
+        return Outputs(said[..., :n].masked_fill(~mask, MASKED), values, said[..., n + 1 :])
 
 
 def _heads(size: int, n_actions: int, *, auxiliary: bool) -> nn.Linear:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
-from torch import nn
 
 from nasgym.agents.config import AgentConfig, Ppo, Reinforce
 from nasgym.agents.files import Checkpoint, load_weights, policy_tensors, read_checkpoint, write_checkpoint
-from nasgym.agents.losses import Losses, Sample, losses_of, sample_of
+from nasgym.agents.learners import learner_of
+from nasgym.agents.losses import Sample, dealt, sample_of
 from nasgym.agents.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from nasgym.agents.playing import Environments, environment_seeds
 from nasgym.agents.policy import Policy
@@ -76,6 +76,7 @@ class Trainer:
         self._environments = Environments(envs, spec, config.defects)
         self._recorder = Recorder(self._environments, self.policy, self._settings.rollout)
         self._optimizer = make_optimizer(self.policy, config.optimizer)
+        self._learner = learner_of(self.policy, self._settings, self._optimizer)
         self._baseline: float | None = None
         n = self._environments.n
         self._course = Course(self.policy.initial(n), np.ones(n, dtype=np.bool_))
@@ -186,20 +187,8 @@ class Trainer:
         rate, entropy_weight = (
             schedule.at(progress) for schedule in (self.config.optimizer.learning_rate, self.config.losses.entropy)
         )
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        losses: list[Losses] = []
-        norms = []
-        for _ in range(epochs):
-            for part in sample.dealt(dealing, minibatches):
-                outputs = self.policy.sequence(part.inputs, part.state)
-                losses.append(losses_of(outputs, part, self._settings, entropy_weight))
-                self._optimizer.zero_grad()
-                losses[-1].total.backward()  # type: ignore[no-untyped-call]
-                norms.append(nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.optimizer.gradient_norm))
-                self._optimizer.step()
-        means = Losses(*(torch.stack(values).detach().mean() for values in zip(*losses, strict=True)))
-        return Learned.of(means, torch.stack(norms).mean().item(), rate, entropy_weight)
+        parts = (part for _ in range(epochs) for part in dealt(dealing, self._environments.n, minibatches))
+        return self._learner.learn(sample, parts, rate, entropy_weight)
 
     def _remember(self, mean_return: float) -> None:
         """Let the baseline of REINFORCE follow the returns."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nasgym.agents.acting import Played, ShownRewards, play
+from nasgym.agents.acting import Played, ShownRewards, Steps, play
 from nasgym.agents.bridges.protocol import Environments
 from nasgym.agents.config import Defects
 from nasgym.agents.playing import Seen
@@ -52,7 +52,7 @@ class ChancePlayer:
     def play(
         self,
         envs: Environments,
-        meta_episodes: int,
+        length: int | Steps,
         *,
         seed: int,
         greedy: bool = False,
@@ -61,4 +61,4 @@ class ChancePlayer:
     ) -> Played:
         """Play; as `nasgym.agents.acting.play`."""
         actor = ChanceActor(self.spec)
-        return play(actor, envs, meta_episodes, seed=seed, greedy=greedy, tell=tuple(tell), shown=shown)
+        return play(actor, envs, length, seed=seed, greedy=greedy, tell=tuple(tell), shown=shown)

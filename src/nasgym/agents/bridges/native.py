@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nasgym.agents.acting import Played, ShownRewards, play
+from nasgym.agents.acting import Played, ShownRewards, Steps, play
 from nasgym.agents.bridges.protocol import Environments, Learner, Lesson, Player, Progress
 from nasgym.agents.config import AgentConfig
 from nasgym.agents.files import load_policy, save_policy
@@ -35,7 +35,7 @@ class NativePlayer:
     def play(
         self,
         envs: Environments,
-        meta_episodes: int,
+        length: int | Steps,
         *,
         seed: int,
         greedy: bool = False,
@@ -43,7 +43,7 @@ class NativePlayer:
         shown: ShownRewards | None = None,
     ) -> Played:
         """Play, learning nothing."""
-        return play(self.policy, envs, meta_episodes, seed=seed, greedy=greedy, tell=tuple(tell), shown=shown)
+        return play(self.policy, envs, length, seed=seed, greedy=greedy, tell=tuple(tell), shown=shown)
 
 
 @dataclass(frozen=True)

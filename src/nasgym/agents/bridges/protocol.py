@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from gymnasium.vector import VectorEnv
 
-from nasgym.agents.acting import Played, ShownRewards
+from nasgym.agents.acting import Played, ShownRewards, Steps
 from nasgym.agents.spec import PolicySpec
 
 Environments = VectorEnv[Any, Any, Any]
@@ -72,7 +72,7 @@ class Player(Protocol):
     def play(
         self,
         envs: Environments,
-        meta_episodes: int,
+        length: int | Steps,
         *,
         seed: int,
         greedy: bool = False,

@@ -23,7 +23,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
-from nasgym.agents.acting import Played, ShownRewards, play
+from nasgym.agents.acting import Played, ShownRewards, Steps, play
 from nasgym.agents.bridges.dueling import DuelingPolicy
 from nasgym.agents.bridges.protocol import Environments, Learner, Lesson, Player, Progress
 from nasgym.agents.bridges.sb3_environments import Sb3Environments
@@ -37,7 +37,8 @@ from nasgym.core.randomness import stream
 
 FORMAT = "nasgym sb3 policy"
 DQN_INTERVAL = 500
-"""Environment steps that make one update of a DQN in reports; it learns after each of them."""
+"""Environment steps that make one update of a DQN in reports, unless a twentieth of all are fewer; it learns after each
+of them."""
 _NEVER = 10**9
 
 Model = DQN | MaskablePPO
@@ -102,7 +103,7 @@ class Sb3Player:
     def play(
         self,
         envs: Environments,
-        meta_episodes: int,
+        length: int | Steps,
         *,
         seed: int,
         greedy: bool = False,
@@ -111,7 +112,7 @@ class Sb3Player:
     ) -> Played:
         """Play, learning nothing."""
         actor = Sb3Actor(self.model, self.spec, self.exploration)
-        return play(actor, envs, meta_episodes, seed=seed, greedy=greedy, tell=tuple(tell), shown=shown)
+        return play(actor, envs, length, seed=seed, greedy=greedy, tell=tuple(tell), shown=shown)
 
 
 class Sb3Learner:
@@ -141,6 +142,11 @@ class Sb3Learner:
     def steps(self) -> int:
         """Steps of all environments together so far."""
         return int(self.model.num_timesteps)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps after which learning ends."""
+        return self._lesson.steps
 
     @property
     def _exploration(self) -> float:
@@ -194,10 +200,11 @@ class _Telling(BaseCallback):
     def __init__(self, learner: Sb3Learner, hear: Callable[[Progress], None]) -> None:
         super().__init__()
         self._learner, self._hear = learner, hear
+        self._interval = max(1, min(DQN_INTERVAL, learner.total_steps // 20))
         self._at, self._told = time.monotonic(), 0
 
     def _on_step(self) -> bool:
-        if isinstance(self.model, DQN) and self.num_timesteps - self._told >= DQN_INTERVAL:
+        if isinstance(self.model, DQN) and self.num_timesteps - self._told >= self._interval:
             self._tell()
         return True
 

@@ -186,6 +186,8 @@ class Episodes:
     def _values(self, evaluated: Flags) -> tuple[NDArray[np.float64], Numbers | None, dict[int, Evaluation]]:
         """Return the rewards of the networks, 0 where none is evaluated, and where they are from."""
         rewards, rows, ask = np.zeros(self.n), None, evaluated
+        if not evaluated.any():
+            return rewards, rows, {}
         if self._lookup is not None and self.columns is not None:
             limited = self._limits()
             ask = np.zeros(self.n, dtype=np.bool_) if limited is None else evaluated & limited

@@ -54,9 +54,9 @@ class RowBuffer:
         codes: Codes = self._windows[self._starts + counts].view(self._flat.dtype)
         return codes.reshape(len(counts), self.length)
 
-    def row(self, place: int) -> Codes:
-        """Return the codes of row number `place` from the first, shape `(n,)`; rubbish beyond the count."""
-        codes: Codes = self._codes[:, self.length + place]
+    def rows(self, first: int, count: int) -> Codes:
+        """Return a copy of the codes of `count` rows from `first` on, shape `(n, count)`; rubbish beyond the count."""
+        codes: Codes = self._codes[:, self.length + first : self.length + first + count].copy()
         return codes
 
 
@@ -112,6 +112,9 @@ class Observer:
             for numbers, size in zip(layout.slots, layout.slot_sizes, strict=True)
         ]
         self._empty_slots = [slot[0] for slot in self._slots]
+        self._numbers = layout.slots.reshape(-1) if self._slots and not one_hot else None
+        self._places = np.arange(len(self._slots))
+        self._offsets = self._places * layout.slots.shape[1] if self._slots else self._places
         self.dtype = self._columns.dtype
         self._slots_length = sum(slot.shape[1] for slot in self._slots)
         self.length = self._slots_length + width * layout.n_rows
@@ -138,6 +141,10 @@ class Observer:
                 self._columns.take(rows, axis=0, out=out.reshape(shape), mode="clip")
             else:
                 out[:, self._slots_length :] = self._columns.take(rows, axis=0, mode="clip").reshape(n, -1)
+        if self._numbers is not None:
+            numbers = self._numbers.take(slots + self._offsets, mode="clip")
+            np.multiply(numbers, chosen[:, np.newaxis] > self._places, out=out[:, : self._slots_length])
+            return out
         start = 0
         for place, (table, empty) in enumerate(zip(self._slots, self._empty_slots, strict=True)):
             here = out[:, start : start + len(empty)]

@@ -157,12 +157,11 @@ class Walk(ABC):
     def snapshot(self) -> Snapshot:
         """Return the architectures as they are now; its arrays do not change."""
         layout = self.layout
-        rows = [self._rows.row(layout.first_slot + place) for place in range(len(layout.slots))]
         return Snapshot(
             self.space,
             layout,
             self._rows.window(self.counts),
-            np.stack(rows, axis=1) if rows else np.zeros((self.n, 0), dtype=np.int16),
+            self._rows.rows(layout.first_slot, len(layout.slots)),
             self.chosen,
             self.pointers,
         )
