@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nasgym.architectures import parse_architecture
+from nasgym.architectures import Architecture, parse_architecture
 from nasgym.networks.drawing import to_svg
-from nasgym.networks.plan import plan
+from nasgym.networks.plan import Plan, plan
 from nasgym.report.search_report import SearchReport
 from nasgym.report.svg import embed_svg
 
@@ -38,5 +38,10 @@ def draw_network(text: str, report: SearchReport, prefix: str) -> Drawing:
     """
     architecture = parse_architecture(text)
     network = plan(architecture, report.task.input_shape, len(report.task.class_names), report.settings.profile)
-    picture = embed_svg(to_svg(architecture, network), prefix, f"Network {text}")
+    return embed_network(architecture, network, prefix)
+
+
+def embed_network(architecture: Architecture, network: Plan | None, prefix: str) -> Drawing:
+    """Return an architecture drawn for a page, with shapes and costs where its plan is given."""
+    picture = embed_svg(to_svg(architecture, network), prefix, f"Network {architecture}")
     return Drawing(Markup(picture.text), picture.width * 4 / 3, picture.width > _WIDE * picture.height)

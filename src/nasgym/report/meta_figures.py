@@ -27,6 +27,7 @@ class Line:
         low: lower ends of the intervals; empty for none.
         high: upper ends.
         dashed: whether it is drawn as something to compare with.
+        colour: place in the order of colours; its own among the lines if `None`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Line:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     dashed: bool = False
+    colour: int | None = None
 
     @classmethod
     def by_episode(cls, name: str, intervals: Sequence[Interval], *, dashed: bool = False) -> "Line":
@@ -57,12 +59,17 @@ class Line:
 
 def over_steps(lines: Sequence[Line], label: str) -> Chart:
     """Return curves against the steps of a training."""
-    return _curves(lines, "environment steps", label, _step_axis)
+    return curves(lines, "environment steps", label, _step_axis)
+
+
+def over_training(lines: Sequence[Line], label: str, *, as_percent: bool = False) -> Chart:
+    """Return curves against the episodes of a whole training or play."""
+    return curves(lines, "episode", label, _step_axis, as_percent=as_percent)
 
 
 def over_episodes(lines: Sequence[Line], label: str, *, as_percent: bool = False) -> Chart:
     """Return curves against the episodes of a meta-episode."""
-    return _curves(lines, "episode of the meta-episode", label, _episode_axis, as_percent=as_percent)
+    return curves(lines, "episode of the meta-episode", label, _episode_axis, as_percent=as_percent)
 
 
 def proportions(positions: Sequence[float], shares: Sequence[Sequence[float]], names: Sequence[str]) -> Chart:
@@ -104,7 +111,7 @@ def proportions(positions: Sequence[float], shares: Sequence[Sequence[float]], n
     return Chart(figure, f"Share of each action in the actions taken. At the end: {ends}.")
 
 
-def _curves(
+def curves(
     lines: Sequence[Line],
     unit: str,
     label: str,
@@ -112,10 +119,20 @@ def _curves(
     *,
     as_percent: bool = False,
 ) -> Chart:
+    """Return curves on one pair of axes.
+
+    Args:
+        lines: what to draw.
+        unit: label of the horizontal axis.
+        label: of the vertical axis.
+        set_positions: makes the horizontal axis.
+        as_percent: whether values are accuracies.
+    """
     with style():
         figure, axes = new_axes()
         for index, line in enumerate(lines):
-            _draw(axes, line, PALETTE[SERIES[index % len(SERIES)]])
+            place = index if line.colour is None else line.colour
+            _draw(axes, line, PALETTE[SERIES[place % len(SERIES)]])
         set_positions(axes)
         axes.set_xlabel(unit)
         if as_percent:

@@ -17,7 +17,7 @@ from nasgym.report.meta_statistics import (
     rewards_of,
     stretches,
 )
-from nasgym.report.pages import Grid, Page, Picture, Section, Tile, picture, render_page, write_page
+from nasgym.report.pages import Grid, Page, Picture, Section, Tile, ending, picture, render_page, write_page
 from nasgym.report.statistics import Interval
 from nasgym.store import PlayedMetaEpisode
 
@@ -295,20 +295,7 @@ def _proposal_section(report: MetaTestReport) -> Section:
 def _ending(facts: AgentFacts) -> tuple[Section, ...]:
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions)
     pairs = [("Run", facts.run), ("Hardware", facts.hardware), ("Versions", versions), ("Commit", facts.commit)]
-    return (
-        Section("settings", "Settings", pairs=tuple((_breakable(name), value) for name, value in facts.settings)),
-        Section(
-            "reproduce",
-            "Do it again",
-            command=facts.command,
-            pairs=tuple((name, value) for name, value in pairs if value),
-        ),
-    )
-
-
-def _breakable(name: str) -> str:
-    """Return the name of a setting with places where a line may end."""
-    return name.replace(".", ".\u200b").replace("_", "_\u200b")
+    return ending(facts.settings, facts.command, pairs)
 
 
 def _on(played: Sequence[PlayedMetaEpisode], task: str) -> list[PlayedMetaEpisode]:

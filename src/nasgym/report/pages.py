@@ -1,5 +1,6 @@
 """What HTML pages have in common: pictures, tiles, tables, and how a page is written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from markupsafe import Markup
 from nasgym.core.errors import ReportError
 from nasgym.core.files import write_atomically
 from nasgym.report import formatting
+from nasgym.report.drawings import Drawing
 from nasgym.report.style import Chart
 from nasgym.report.svg import embed_chart
 
@@ -27,6 +29,21 @@ class Picture:
 
     title: str
     svg: Markup
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A network drawn on the page.
+
+    Attributes:
+        title: heading.
+        drawing: how it looks.
+        note: what to know about it.
+    """
+
+    title: str
+    drawing: Drawing
     note: str
 
 
@@ -53,11 +70,17 @@ class Grid:
         headings: of the columns.
         rows: cells as text; those of the first column are headings, those after `texts` columns numbers.
         texts: columns of text at the left.
+        codes: which of them are architectures, commands and the like; `None` for all but the first.
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     texts: int = 1
+    codes: tuple[int, ...] | None = None
+
+    def is_code(self, column: int) -> bool:
+        """Return whether a column of text, the first being 0, is set as code."""
+        return column > 0 if self.codes is None else column in self.codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +91,9 @@ class Section:
         id: anchor.
         title: heading.
         text: what to know before looking.
+        points: sentences of a list.
         pictures: figures.
+        sketches: networks.
         grid: table; `None` for none.
         pairs: names and values; empty for none.
         command: what to type; empty for nothing.
@@ -77,7 +102,9 @@ class Section:
     id: str
     title: str
     text: str = ""
+    points: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    sketches: tuple[Sketch, ...] = ()
     grid: Grid | None = None
     pairs: tuple[tuple[str, str], ...] = ()
     command: str = ""
@@ -108,10 +135,31 @@ class Page:
     created: str
 
 
-def picture(title: str, chart: Chart, note: str) -> Picture:
-    """Return a chart as a figure of a page."""
-    prefix = title.lower().replace(" ", "-").replace(",", "") + "-"
+def picture(title: str, chart: Chart, note: str, name: str = "") -> Picture:
+    """Return a chart as a figure of a page; `name` tells it from others with the same title."""
+    prefix = (name or title).lower().replace(" ", "-").replace(",", "") + "-"
     return Picture(title, Markup(embed_chart(chart, prefix).text), note)
+
+
+def ending(settings: Sequence[tuple[str, str]], command: str, pairs: Sequence[tuple[str, str]]) -> tuple[Section, ...]:
+    """Return the last sections of a page: settings, and how to do it again.
+
+    Args:
+        settings: (name, value) pairs; a long name may be broken at its dots and underscores.
+        command: the command line that repeats what the page is about.
+        pairs: what to know beside it; those without a value are left out.
+    """
+    return (
+        Section("settings", "Settings", pairs=tuple((_breakable(name), value) for name, value in settings)),
+        Section(
+            "reproduce", "Do it again", command=command, pairs=tuple((name, value) for name, value in pairs if value)
+        ),
+    )
+
+
+def _breakable(name: str) -> str:
+    """Return the name of a setting with places where a line may end."""
+    return name.replace(".", ".\u200b").replace("_", "_\u200b")
 
 
 def page_environment() -> Environment:

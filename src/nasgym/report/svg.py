@@ -50,6 +50,13 @@ def embed_chart(chart: Chart, prefix: str) -> Embedded:
     return _embed(root, prefix, chart.description)
 
 
+def standalone_svg(chart: Chart) -> str:
+    """Return a chart as an SVG document on a white ground, the same for equal charts."""
+    with style(), io.BytesIO() as file:
+        chart.figure.savefig(file, format="svg", facecolor=PALETTE["paper"], metadata={"Date": None})
+        return _FONT.sub(f"'{FONT}', Verdana, sans-serif", file.getvalue().decode())
+
+
 def embed_svg(text: str, prefix: str, description: str) -> Embedded:
     """Return the SVG document `text` as an `<svg>` element for a page, its ids starting with `prefix`."""
     return _embed(ElementTree.fromstring(text), prefix, description)
