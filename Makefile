@@ -57,6 +57,7 @@ test-interop: setup  ## Learn with SB3, TorchRL and RLlib; all environments unde
 
 kills: setup  ## Kill searches and their workers 100 times at random moments: about ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/cli/kills.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/experiments/meta_kills.py
 
 fuzz: setup  ## 100,000 random action sequences in every environment: about an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/envs/random_walks.py --sequences 100000

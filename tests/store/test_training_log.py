@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from nasgym.core.errors import StoreError
-from nasgym.store import PlayedMetaEpisode, TrainingUpdate, open_store
+from nasgym.store import PlayedMetaEpisode, Trace, TrainingUpdate, open_store
 from nasgym.store.training_sql import PAGE
 
 
@@ -61,3 +61,16 @@ def test_more_rows_than_a_page_come_in_their_order(location):
 def test_rows_of_an_unknown_run_are_refused(location):
     with open_store(location) as store, pytest.raises(StoreError, match="start the run first"):
         store.training_log().save_updates([update("nobody's", 1)])
+
+
+def test_steps_come_back_as_they_went_in(location):
+    trace = Trace(((0, 7), (3, 1)), ((0.25, 0.0), (1 / 3, 1.0)), ((0, 1), (2, 0)), (0,), ((0, 1), (0, 0)))
+    with open_store(location) as store:
+        run = store.start_run("meta-train", {}, seed=0).id
+        rows = [replace(update(run, 1), trace=trace), replace(update(run, 2), trace=Trace()), update(run, 3)]
+        episode = replace(played(run, 0), actions=((1, 7), (2,)), step_rewards=((0.5, 0.5), (0.25,)))
+        store.training_log().save_updates(rows)
+        store.training_log().save_meta_episodes([episode, played(run, 1)])
+    with open_store(location) as store:
+        assert list(store.training_log().updates(run)) == rows
+        assert list(store.training_log().meta_episodes(run)) == [episode, played(run, 1)]

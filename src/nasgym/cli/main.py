@@ -8,6 +8,8 @@ import typer
 
 from nasgym.cli.data import app as data_app
 from nasgym.cli.evaluate import evaluate
+from nasgym.cli.experiment import EPILOG as EXPERIMENT_EXAMPLES
+from nasgym.cli.experiment import experiment
 from nasgym.cli.logs import LogFile, Verbose
 from nasgym.cli.meta_test import EPILOG as META_TEST_EXAMPLES
 from nasgym.cli.meta_test import meta_test
@@ -39,6 +41,7 @@ app.command()(evaluate)
 app.command()(predict)
 app.command("meta-train", epilog=META_TRAIN_EXAMPLES)(meta_train)
 app.command("meta-test", epilog=META_TEST_EXAMPLES)(meta_test)
+app.command(epilog=EXPERIMENT_EXAMPLES)(experiment)
 app.command()(plugins)
 app.add_typer(data_app, name="data")
 app.add_typer(space_app, name="space")

@@ -1,7 +1,5 @@
 """`nasgym meta-test`: a trained policy searches, its weights frozen."""
 
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
-from nasgym.cli.places import CachePlace, StorePlace
+from nasgym.cli.places import CachePlace, ExecutorName, RayAddress, StorePlace, Workers, given_workers, typed_command
 
 EPILOG = """
 **Examples**
@@ -43,7 +41,9 @@ def meta_test(
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each evaluation on images.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Training images of each evaluation.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of actions.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes that train networks; one per core by default.")] = None,
+    workers: Workers = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     store: StorePlace = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; meta-test beside the policy else.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json on standard output.")] = False,
@@ -62,7 +62,7 @@ def meta_test(
     from nasgym.cli.meta_progress import test_table
     from nasgym.core.errors import ConfigurationError
     from nasgym.experiments.config import merged, read_config
-    from nasgym.experiments.meta.config import TaskSettings
+    from nasgym.experiments.meta.config import TaskSettings, make_workers
     from nasgym.experiments.meta.stored import StoredAgent
     from nasgym.experiments.meta.testing import MetaTestSettings, MetaTestSurroundings, meta_test, test_result
     from nasgym.experiments.results import as_text
@@ -94,10 +94,10 @@ def meta_test(
     console = Console(stderr=True)
     with console.status("Preparing …") as status:
         around = MetaTestSurroundings(
-            command=shlex.join(["nasgym", *sys.argv[1:]]),
+            command=typed_command(),
             out=out or policy.parent / "meta-test",
             store=store,
-            workers=workers,
+            workers=make_workers(given_workers(workers, executor, ray_address)),
             hear=lambda who: status.update(f"Playing: {who} …"),
             cache_dir=cache,
             started=started,

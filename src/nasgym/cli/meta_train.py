@@ -1,19 +1,13 @@
 """`nasgym meta-train`: an agent learns to search, on tables or on images."""
 
-import shlex
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
-from nasgym.cli.places import CachePlace, StorePlace
+from nasgym.cli.places import CachePlace, ExecutorName, RayAddress, StorePlace, Workers, given_workers, typed_command
 
 EPILOG = """
 **Examples**
@@ -34,7 +28,9 @@ def meta_train(
     agent: Annotated[str | None, typer.Option(help="Another agent than the file's, such as rl2, paper or dqn.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of all environments together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything; 0 by default.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that train networks; one per core by default.")] = None,
+    workers: Workers = None,
+    executor: ExecutorName = None,
+    ray_address: RayAddress = None,
     device: Annotated[str | None, typer.Option(help="That the agent computes on: cpu (default) or cuda.")] = None,
     store: StorePlace = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/CONFIG by default.")] = None,
@@ -51,6 +47,7 @@ def meta_train(
     del verbose, log_file
     started = time.monotonic()
     from nasgym.cli.meta_progress import MetaProgress
+    from nasgym.cli.stopping import stopping
     from nasgym.experiments.config import merged, read_config
     from nasgym.experiments.meta.config import make_meta_config
     from nasgym.experiments.meta.surroundings import MetaSurroundings
@@ -59,14 +56,15 @@ def meta_train(
 
     given = {
         "agent": _given(name=agent, init=init),
-        "run": _given(steps=steps, seed=seed, workers=workers, device=device, store=store, out=out),
+        "run": _given(steps=steps, seed=seed, device=device, store=store, out=out)
+        | given_workers(workers, executor, ray_address),
     }
     settings = make_meta_config(merged(read_config(config), given), source=str(config))
-    with MetaProgress() as progress, _stopping(progress.stop) as stopping:
+    with MetaProgress() as progress, stopping(progress.stop) as asked:
         around = MetaSurroundings(
-            command=shlex.join(["nasgym", *sys.argv[1:]]),
+            command=typed_command(),
             listener=progress.hear,
-            stopping=stopping,
+            stopping=asked,
             decoding=progress.decoding,
             cache_dir=cache,
             started=started,
@@ -80,23 +78,3 @@ def meta_train(
 def _given(**settings: Any) -> dict[str, Any]:
     """Return the settings that were given."""
     return {name: value for name, value in settings.items() if value is not None}
-
-
-@contextmanager
-def _stopping(say: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C, or request to terminate, wait until a checkpoint can be written; the second does not."""
-    asked = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            signal.default_int_handler(number, frame)
-        asked = True
-        say()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked
-    finally:
-        for number, action in before.items():
-            signal.signal(number, action)

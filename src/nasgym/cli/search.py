@@ -1,7 +1,5 @@
 """`nasgym search`: from a folder of images to a small network."""
 
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nasgym.cli.logs import LogFile, Verbose
-from nasgym.cli.places import CachePlace, StorePlace
+from nasgym.cli.places import CachePlace, StorePlace, typed_command
 
 EPILOG = """
 **Examples**
@@ -89,7 +87,6 @@ def search(
     from nasgym.experiments.python_api import settle
     from nasgym.experiments.results import as_text
     from nasgym.experiments.search import Surroundings
-    from nasgym.store import without_password
 
     given = _settings(
         {
@@ -124,7 +121,7 @@ def search(
     if result is None:
         with SearchProgress(settled.config) as progress:
             around = Surroundings(
-                command=without_password(shlex.join(["nasgym", *sys.argv[1:]])),
+                command=typed_command(),
                 listener=progress.hear,
                 decoding=progress.decoding,
                 cache_dir=cache,

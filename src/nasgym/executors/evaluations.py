@@ -62,5 +62,5 @@ def lost_worker(lost: Lost | Hung) -> Failed:
         case Hung(attempts=attempts, seconds=seconds):
             return Failed(
                 FailureKind.TIMED_OUT,
-                f"It was stopped {attempts} times, the last time after {seconds:.0f} s, far beyond what it was to take.",
+                f"It was stopped {attempts} times, the last time after {seconds:.0f} s, far beyond its predicted time.",
             )

@@ -3,7 +3,7 @@
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -264,10 +264,12 @@ def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
     """Return what is wrong with the settings for a `model` that came from `source`."""
     lines = []
     for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
+        *sections, name = problem["loc"] or ("",)
+        named, inner = _walked(model, sections)
+        key = ".".join(map(str, [*named, name]))
         if problem["type"] == "extra_forbidden":
-            *sections, name = problem["loc"]
-            lines.append(f"unknown key {key!r}.{nearest(str(name), _keys(model, sections))}")
+            known = inner.model_fields if isinstance(inner, type) and issubclass(inner, BaseModel) else ()
+            lines.append(f"unknown key {key!r}.{nearest(str(name), list(known))}")
         elif problem["type"] == "missing":
             lines.append(f"{key!r} is missing{_REMEDIES.get(key, '')}.")
         else:
@@ -276,13 +278,26 @@ def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
     return f"In {source}: " + " ".join(lines)
 
 
-def _keys(model: type[BaseModel], sections: list[int | str]) -> list[str]:
+def _walked(model: type[BaseModel], sections: Sequence[int | str]) -> tuple[list[int | str], Any]:
+    """Return the sections as a user names them, without the kinds of settings, and the type of what they lead to."""
+    named: list[int | str] = []
+    inner: Any = model
     for section in sections:
-        if isinstance(section, int):  # one of a list, whose settings are those of the list
+        kinds = {kind: option for option in get_args(inner) for kind in _kinds(option)}
+        if section in kinds:
+            inner = kinds[section]
             continue
-        annotation = model.model_fields[section].annotation
-        while get_origin(annotation) in (tuple, Annotated):
-            annotation = get_args(annotation)[0]
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return list(model.model_fields)
+        named.append(section)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            inner = inner.model_fields[str(section)].annotation if section in inner.model_fields else None
+        else:  # an entry of a table or a list
+            inner = next((part for part in reversed(get_args(inner)) if part is not Ellipsis), None)
+        while get_origin(inner) is Annotated:
+            inner = get_args(inner)[0]
+    return named, inner
+
+
+def _kinds(option: Any) -> tuple[str, ...]:
+    """Return the values that the field `kind` of settings may have; none for anything else."""
+    is_model = isinstance(option, type) and issubclass(option, BaseModel)
+    return get_args(option.model_fields["kind"].annotation) if is_model and "kind" in option.model_fields else ()

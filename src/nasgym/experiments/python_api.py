@@ -14,6 +14,7 @@ from nasgym.experiments.finishing import Finished
 from nasgym.experiments.results import SearchResult, read_result
 from nasgym.experiments.search import Surroundings, resume_search, start_search
 from nasgym.experiments.workspace import Workspace, latest_workspace, read_reference
+from nasgym.store import as_kept
 
 WHERE = frozenset({"workers", "executor", "ray.address", "ray.gpus_per_worker", "out"})
 """Settings that change nothing in what comes out."""
@@ -124,5 +125,5 @@ def settle(given: Mapping[str, Any], *, file: Path | None = None, resume: bool =
 
 def _changed(before: SearchConfig, after: SearchConfig) -> dict[str, str]:
     """Return which settings differ, named as `section.name`, and how."""
-    old, new = flat(before.model_dump(mode="json")), flat(after.model_dump(mode="json"))
+    old, new = (flat(as_kept(config.model_dump(mode="json"))) for config in (before, after))
     return {name: f"{old[name]!r}, now {new[name]!r}" for name in old if old[name] != new[name]}

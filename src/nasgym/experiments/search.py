@@ -92,7 +92,7 @@ def resume_search(config: SearchConfig, workspace: Workspace, around: Surroundin
     named = Named.by(config)
     task = make_search_task(config, around)
     reference = replace(read_reference(workspace), settings=config.model_dump(mode="json"))
-    with open_store(reference.store, create=False) as store:
+    with open_store(config.store or reference.store, create=False) as store:
         store.resume_run(reference.run)
         _log.info("Run %s goes on in %s after %.1f s.", reference.run, workspace.folder, reference.seconds)
         return _Search(config, named, task, workspace, store, reference, around).complete()

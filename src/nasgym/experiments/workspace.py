@@ -8,6 +8,7 @@ from typing import Any
 
 from nasgym.core.errors import ConfigurationError
 from nasgym.experiments.results import write_json
+from nasgym.store import as_kept
 
 RUNS = Path("runs")
 """Where results go unless the user says otherwise, relative to the working directory."""
@@ -51,7 +52,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class RunReference:
-    """Contents of `run.json`.
+    """Contents of `run.json`; passwords in URLs are left out.
 
     Attributes:
         run: id of the run.
@@ -64,6 +65,10 @@ class RunReference:
     store: str
     settings: dict[str, Any]
     seconds: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "store", as_kept(self.store))
+        object.__setattr__(self, "settings", as_kept(self.settings))
 
 
 def refuse_search_in(out: Path | None) -> None:

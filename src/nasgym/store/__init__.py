@@ -2,7 +2,7 @@
 
 from nasgym.store.base import RunCache, Store
 from nasgym.store.leases import LEASE_SECONDS, Answered, Claim, Held, QueuedRequest, Won, new_owner
-from nasgym.store.opening import DEFAULT_STORE, open_store, without_password
+from nasgym.store.opening import DEFAULT_STORE, open_store
 from nasgym.store.rows import (
     SEARCH_PHASE,
     Added,
@@ -14,7 +14,8 @@ from nasgym.store.rows import (
     StoredEvaluation,
     evaluation_id,
 )
-from nasgym.store.training import PlayedMetaEpisode, TrainingLog, TrainingUpdate
+from nasgym.store.secrets import as_kept, without_password
+from nasgym.store.training import PlayedMetaEpisode, Trace, TrainingLog, TrainingUpdate
 
 __all__ = [
     "DEFAULT_STORE",
@@ -34,9 +35,11 @@ __all__ = [
     "Step",
     "Store",
     "StoredEvaluation",
+    "Trace",
     "TrainingLog",
     "TrainingUpdate",
     "Won",
+    "as_kept",
     "evaluation_id",
     "new_owner",
     "open_store",

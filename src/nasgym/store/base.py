@@ -25,6 +25,7 @@ from nasgym.store.rows import (
     StoredEvaluation,
     is_kept,
 )
+from nasgym.store.secrets import as_kept
 from nasgym.store.training import TrainingLog
 
 T = TypeVar("T")
@@ -181,13 +182,13 @@ class Store(ABC):
 
         Args:
             command: what is run, such as `search`.
-            configuration: every setting, as JSON values.
+            configuration: every setting, as JSON values; passwords in URLs are not kept.
             seed: of the run.
             made_by: versions, hardware and commit; those of this process unless given.
         """
         started_at = datetime.now(UTC)
         name = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        settings = _json_values(configuration, "configuration")
+        settings = as_kept(_json_values(configuration, "configuration"))
         run = Run(name, command, settings, seed, made_by or provenance(), RunStatus.RUNNING, started_at)
         self.save_run(run)
         return run
@@ -207,7 +208,7 @@ class Store(ABC):
 
     def unfinished_run(self, command: str, configuration: Mapping[str, Any]) -> Run | None:
         """Return the newest run of `command` with just this configuration that is not finished, or `None`."""
-        wanted = _json_values(configuration, "configuration")
+        wanted = as_kept(_json_values(configuration, "configuration"))
         for run in self.runs(command=command):
             if run.status is not RunStatus.FINISHED and run.configuration == wanted:
                 return run

@@ -1,6 +1,5 @@
 """Opens a store by file name or URL. SQLAlchemy is imported when a store is opened, not before."""
 
-import re
 from pathlib import Path
 
 from nasgym.core import plugins
@@ -10,17 +9,7 @@ from nasgym.store.base import Store
 DEFAULT_STORE = "runs/store.sqlite"
 """Where evaluations are kept unless said otherwise, relative to the working directory."""
 
-_PASSWORD = re.compile(r"(\w://[^\s:/@]*:)[^\s@]+@")
 _SQL_SCHEMES = ("sqlite", "postgresql")
-
-
-def without_password(text: str) -> str:
-    """Return `text` with three asterisks in place of the password in any URL.
-
-    >>> without_password("nasgym worker --store postgresql+psycopg://me:secret@server/nas")
-    'nasgym worker --store postgresql+psycopg://me:***@server/nas'
-    """
-    return _PASSWORD.sub(r"\1***@", text)
 
 
 def open_store(location: str | Path, *, create: bool = True) -> Store:

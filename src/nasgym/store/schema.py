@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = "0003"
+VERSION = "0004"
 """Version of the schema this package writes: the newest migration."""
 
 VERSION_TABLE = "nasgym_schema_version"
@@ -128,6 +128,7 @@ TRAINING_UPDATES = Table(
     Column("rewards", Text, nullable=False, comment="JSON, mean by episode index"),
     Column("actions", Text, nullable=False, comment="JSON, how often each was taken"),
     Column("metrics", Text, nullable=False, comment="JSON, further numbers by name"),
+    Column("trace", Text, comment="JSON, step by step"),
 )
 
 META_EPISODES = Table(
@@ -142,4 +143,6 @@ META_EPISODES = Table(
     Column("accuracies", Text, nullable=False, comment="JSON, one number an episode, or null"),
     Column("lengths", Text, nullable=False, comment="JSON, steps of each episode"),
     Column("architectures", Text, nullable=False, comment="JSON, one text an episode, or null"),
+    Column("actions", Text, comment="JSON, one list an episode"),
+    Column("step_rewards", Text, comment="JSON, one list an episode"),
 )

@@ -32,7 +32,6 @@ from nasgym.store.rows import (
     Run,
     Step,
     StoredEvaluation,
-    conflict,
     evaluation_id,
 )
 from nasgym.store.schema import EVALUATIONS, REQUESTS, RUNS, STEPS
@@ -213,10 +212,10 @@ class SqlStore(Store):
         new = len(connection.execute(statement, columns).all())
         if new == len(page):
             return Added(new=new)
-        ids = {row.id for row in page}
-        found = connection.execute(select(EVALUATIONS).where(EVALUATIONS.c.id.in_(ids))).mappings()
-        kept = {row["id"]: outcome_of(row) for row in found}
-        conflicting = sum(conflict(kept[row.id], row.outcome) for row in page)
+        decisive = select(EVALUATIONS.c.id, EVALUATIONS.c.accuracy, EVALUATIONS.c.failure)
+        found = connection.execute(decisive.where(EVALUATIONS.c.id.in_({row["id"] for row in columns})))
+        kept = {name: (accuracy, failure) for name, accuracy, failure in found}
+        conflicting = sum(kept[row["id"]] != (row["accuracy"], row["failure"]) for row in columns)
         return Added(new, len(page) - new - conflicting, conflicting)
 
     def _save_steps(self, page: list[Step], connection: Connection) -> list[Step]:

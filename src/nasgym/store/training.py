@@ -9,6 +9,26 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Consecutive steps of n environments, one by one. A step is a row of n values.
+
+    Attributes:
+        actions: that were taken.
+        rewards: for them.
+        ends: what ended with them: 0 for nothing, 1 for an episode, 2 for a meta-episode and its last episode.
+        resets: numbers of the rows, the first being 0, before which all environments began anew.
+        tasks: number, in the order of the training's tasks, of the task that each step was taken on; empty where there
+            is only one.
+    """
+
+    actions: tuple[tuple[int, ...], ...] = ()
+    rewards: tuple[tuple[float, ...], ...] = ()
+    ends: tuple[tuple[int, ...], ...] = ()
+    resets: tuple[int, ...] = ()
+    tasks: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingUpdate:
     """One update of an agent's weights, and the steps it was made from.
 
@@ -24,6 +44,7 @@ class TrainingUpdate:
         rewards: mean sum of rewards of an episode, by its index in the meta-episode; `None` where none ended.
         actions: how often each action was taken.
         metrics: further numbers of the agent by name, such as losses.
+        trace: its steps one by one; `None` where nobody asked for them.
     """
 
     run: str
@@ -37,6 +58,7 @@ class TrainingUpdate:
     rewards: tuple[float | None, ...] = ()
     actions: tuple[int, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +75,8 @@ class PlayedMetaEpisode:
         accuracies: validation accuracy of each episode's last network; `None` where there is none.
         lengths: steps of each episode.
         architectures: text of each episode's last network; `None` where there is none.
+        actions: of each episode, step by step; `None` in rows of stores that did not keep them yet.
+        step_rewards: likewise.
     """
 
     run: str
@@ -64,6 +88,8 @@ class PlayedMetaEpisode:
     accuracies: tuple[float | None, ...]
     lengths: tuple[int, ...]
     architectures: tuple[str | None, ...]
+    actions: tuple[tuple[int, ...], ...] | None = None
+    step_rewards: tuple[tuple[float, ...], ...] | None = None
 
 
 class TrainingLog(ABC):

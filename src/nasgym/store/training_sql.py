@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,15 +11,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nasgym.store.database import Database
 from nasgym.store.schema import META_EPISODES, TRAINING_UPDATES
-from nasgym.store.training import PlayedMetaEpisode, TrainingLog, TrainingUpdate
+from nasgym.store.training import PlayedMetaEpisode, Trace, TrainingLog, TrainingUpdate
 
 PAGE = 500
 """Rows read or written at a time."""
 
 Row = TypeVar("Row", TrainingUpdate, PlayedMetaEpisode)
-_LISTS = {
-    TrainingUpdate: ("rewards", "actions"),
-    PlayedMetaEpisode: ("rewards", "accuracies", "lengths", "architectures"),
+_JSON = {
+    TrainingUpdate: ("rewards", "actions", "metrics", "trace"),
+    PlayedMetaEpisode: ("rewards", "accuracies", "lengths", "architectures", "actions", "step_rewards"),
 }
 
 
@@ -83,14 +83,27 @@ class SqlTrainingLog(TrainingLog):
 
 
 def _columns(row: TrainingUpdate | PlayedMetaEpisode) -> dict[str, Any]:
-    encoded = {*_LISTS[type(row)], "metrics"}
     values = {field.name: getattr(row, field.name) for field in fields(row)}
-    return {name: json.dumps(value) if name in encoded else value for name, value in values.items()}
+    return {name: _text(value) if name in _JSON[type(row)] else value for name, value in values.items()}
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(asdict(value) if isinstance(value, Trace) else value, separators=(",", ":"))
 
 
 def _row_of(kind: type[Row], columns: Mapping[Any, Any]) -> Row:
     values = {field.name: columns[field.name] for field in fields(kind)}
-    values |= {name: tuple(json.loads(values[name])) for name in _LISTS[kind]}
-    if "metrics" in values:
-        values["metrics"] = json.loads(values["metrics"])
+    for name in _JSON[kind]:
+        values[name] = None if values[name] is None else _frozen(json.loads(values[name]))
+    if values.get("trace") is not None:
+        values["trace"] = Trace(**values["trace"])
     return kind(**values)
+
+
+def _frozen(value: Any) -> Any:
+    """Return JSON values with tuples in place of lists, at all depths."""
+    if isinstance(value, dict):
+        return {name: _frozen(one) for name, one in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -10,8 +10,8 @@ with the time of a layer looked up by its kind, as latency-aware searches predic
 product is MnasNet's (arXiv 1807.11626), with the fastest network of the table as target. The clarity of the device's
 camera lowers all accuracies alike, so that one low reward may be the network's fault or the task's. The logarithm makes
 tasks alike: half the utility costs as much reward on a hard data set as on an easy one. The reward is 1 for a network
-that is always right and the fastest, and 0 from a hundredth of that on. No observation shows a device: only rewards tell
-of it.
+that is always right and the fastest, and 0 from a hundredth of that on. No observation shows a device: only rewards
+tell of it.
 """
 
 import hashlib

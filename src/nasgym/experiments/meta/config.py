@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
@@ -10,7 +10,7 @@ from nasgym.core.errors import ConfigurationError
 from nasgym.envs.config import Objective, RewardTiming
 from nasgym.envs.signals import Signal
 from nasgym.evaluation.loading import TRAINING
-from nasgym.experiments.config import Count, DataSettings, Seconds, Section, explain
+from nasgym.experiments.config import Count, DataSettings, RayWorkers, Seconds, Section, explain
 
 TABLE_ENVIRONMENTS, LIVE_ENVIRONMENTS = 64, 4
 """Environments side by side unless told otherwise: where a table answers, and where networks are trained."""
@@ -110,6 +110,7 @@ class EnvironmentSettings(Section):
         episodes: K, episodes in a meta-episode.
         signals: what is observed beside the architecture.
         describe_task: whether a description of the images is observed, too.
+        masks: whether agents are told which actions lead nowhere; those of the paper are not.
         environments: how many are played side by side; `TABLE_ENVIRONMENTS` or `LIVE_ENVIRONMENTS` if left out, and one
             for `paper` and `dqn`.
     """
@@ -126,11 +127,26 @@ class EnvironmentSettings(Section):
     episodes: Count = 10
     signals: tuple[Signal, ...] = tuple(Signal)
     describe_task: bool = False
+    masks: bool = True
     environments: Count | None = None
 
 
-class RunSettings(Section):
-    """How long, how often, where.
+class WorkerSettings(Section):
+    """Who trains networks.
+
+    Attributes:
+        workers: processes that train networks; one per core if left out, 0 for the calling process.
+        executor: where they are: `processes` on this machine, or `ray`.
+        ray: where Ray is, and what a worker takes of it.
+    """
+
+    workers: Annotated[int, Field(ge=0)] | None = None
+    executor: Literal["processes", "ray"] = "processes"
+    ray: RayWorkers = RayWorkers()
+
+
+class RunSettings(WorkerSettings):
+    """How long, how often, where; and who trains networks.
 
     Attributes:
         steps: of all environments together.
@@ -138,8 +154,8 @@ class RunSettings(Section):
         evaluation_meta_episodes: meta-episodes on each validation task at each look.
         checkpoint_every: time between two checkpoints; what happened since the last is played again after a kill.
         seed: of everything.
+        trace: whether every step of the training is kept in the store; meant for networks that are really trained.
         device: that the agent computes on: `auto`, `cpu` or `cuda`.
-        workers: processes that train networks; one per core if left out, 0 for the calling process.
         store: file or URL of the store.
         out: folder for the results; `runs/NAME` if left out.
     """
@@ -149,8 +165,8 @@ class RunSettings(Section):
     evaluation_meta_episodes: Count = 16
     checkpoint_every: Seconds = 60.0
     seed: Annotated[int, Field(ge=0)] = 0
+    trace: bool = False
     device: str = "cpu"
-    workers: Annotated[int, Field(ge=0)] | None = None
     store: str | None = None
     out: Path | None = None
 
@@ -204,11 +220,29 @@ def make_meta_config(settings: Mapping[str, Any], *, source: str = "the settings
         ConfigurationError: an unknown key (names the nearest one) or a wrong value.
     """
     values = dict(settings)
-    agent = values.get("agent")
-    if isinstance(agent, Mapping) and "settings" not in agent:
-        common = {key: value for key, value in agent.items() if key in ("name", "init")}
-        values["agent"] = common | {"settings": {key: agent[key] for key in agent if key not in common}}
+    if "agent" in values:
+        values["agent"] = split_agent(values["agent"])
     try:
         return MetaConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(explain(error, source, MetaConfig)) from error
+
+
+def split_agent(agent: Any) -> Any:
+    """Return the settings of an agent with those that are not common to all agents under `settings`."""
+    if not isinstance(agent, Mapping) or "settings" in agent:
+        return agent
+    common = {key: value for key, value in agent.items() if key in ("name", "init")}
+    return common | {"settings": {key: agent[key] for key in agent if key not in common}}
+
+
+def make_workers(settings: Mapping[str, Any]) -> WorkerSettings:
+    """Return the validated settings of workers.
+
+    Raises:
+        ConfigurationError: a wrong value.
+    """
+    try:
+        return WorkerSettings.model_validate(dict(settings))
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, "the options", WorkerSettings)) from error

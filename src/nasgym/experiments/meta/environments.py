@@ -14,10 +14,10 @@ from nasgym.architectures.spaces import SearchSpace, load_space
 from nasgym.core.errors import ConfigurationError
 from nasgym.envs import MetaEpisodes, Signal
 from nasgym.envs.vector import Observing, make_vector_env
-from nasgym.envs.vector.vector_env import ArchitectureVectorEnv
 from nasgym.evaluation import OutcomeCache
 from nasgym.experiments.meta.config import EnvironmentSettings
 from nasgym.experiments.meta.tasks import Source
+from nasgym.experiments.meta.watching import Environments, Unmasked
 from nasgym.tasks import Task
 
 _NAMED_ACTIONS = 40
@@ -51,20 +51,20 @@ class EnvironmentMaker:
         """
         return search_space(self.settings, self.source)
 
-    def drawing(self, n: int, tasks: Sequence[Task]) -> ArchitectureVectorEnv:
+    def drawing(self, n: int, tasks: Sequence[Task]) -> Environments:
         """Return `n` environments whose meta-episodes draw from `tasks`."""
         return self._make(n, tasks[0], tuple(tasks))
 
-    def fixed(self, n: int, task: Task) -> ArchitectureVectorEnv:
+    def fixed(self, n: int, task: Task) -> Environments:
         """Return `n` environments on one task."""
         return self._make(n, task, None)
 
-    def spec(self, envs: ArchitectureVectorEnv) -> PolicySpec:
+    def spec(self, envs: Environments) -> PolicySpec:
         """Return what a policy for `envs` speaks."""
         signals = tuple(str(signal) for signal in self.settings.signals if signal is not Signal.ACTION)
         return PolicySpec.of(envs, space_text(self.space), signals)
 
-    def _make(self, n: int, task: Task, tasks: tuple[Task, ...] | None) -> ArchitectureVectorEnv:
+    def _make(self, n: int, task: Task, tasks: tuple[Task, ...] | None) -> Environments:
         settings = self.settings
         given: dict[str, Any] = {
             "space": self.space,
@@ -78,7 +78,7 @@ class EnvironmentMaker:
             "describe_task": settings.describe_task,
             "store": self.cache if self.source.is_live else None,
         }
-        return make_vector_env(
+        envs = make_vector_env(
             n,
             meta=MetaEpisodes(settings.episodes, tasks, settings.signals),
             autoreset_mode=AutoresetMode.SAME_STEP,
@@ -86,6 +86,7 @@ class EnvironmentMaker:
             executor=self.executor,
             **given,
         )
+        return envs if settings.masks else Unmasked(envs)
 
 
 def search_space(settings: EnvironmentSettings, source: Source) -> SearchSpace:

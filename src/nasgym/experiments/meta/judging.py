@@ -1,14 +1,15 @@
 """Playing policies with frozen weights, and what is kept of it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from nasgym.agents.acting import Episode, Played, ShownRewards
 from nasgym.agents.bridges.protocol import Player
 from nasgym.core.randomness import stream
-from nasgym.envs.vector.vector_env import ArchitectureVectorEnv
 from nasgym.experiments.meta.environments import EnvironmentMaker
+from nasgym.experiments.meta.watching import DIGITS, Environments
 from nasgym.store import PlayedMetaEpisode
 from nasgym.tasks import Task
 
@@ -16,7 +17,8 @@ VALIDATION = "validation"
 """Phase of the meta-episodes by which the best policy is chosen."""
 MOST_SIDE_BY_SIDE = 256
 """Environments that play meta-episodes at once, at most."""
-_TOLD = ("accuracy", "architecture")
+TOLD = ("accuracy", "architecture")
+"""What environments tell of an episode, that rows need."""
 
 
 class Judge:
@@ -34,9 +36,9 @@ class Judge:
         self.meta_episodes = meta_episodes
         self._maker = maker
         self._seed = seed
-        self._envs: dict[str, ArchitectureVectorEnv] = {}
+        self._envs: dict[str, Environments] = {}
 
-    def environments(self, task: Task) -> ArchitectureVectorEnv:
+    def environments(self, task: Task) -> Environments:
         """Return the environments on a task."""
         if task.name not in self._envs:
             self._envs[task.name] = self._maker.fixed(min(self.meta_episodes, MOST_SIDE_BY_SIDE), task)
@@ -70,25 +72,42 @@ class Judge:
                 self.meta_episodes,
                 seed=seed,
                 greedy=greedy,
-                tell=_TOLD,
+                tell=TOLD,
                 shown=None if shown is None else shown(task),
             )
-            for one in _meta_episodes(episodes):
-                number = len(played)
-                played.append(
-                    PlayedMetaEpisode(
-                        run=run,
-                        phase=phase,
-                        after_update=after_update,
-                        number=number,
-                        task=task.name,
-                        rewards=tuple(float(episode.total_reward) for episode in one),
-                        accuracies=tuple(_number(episode.told.get("accuracy")) for episode in one),
-                        lengths=tuple(int(episode.length) for episode in one),
-                        architectures=tuple(_text(episode.told.get("architecture")) for episode in one),
-                    )
-                )
+            rows = meta_episode_rows(episodes, run, phase, task.name, after_update=after_update)
+            played += [replace(row, number=len(played) + row.number) for row in rows]
         return played
+
+
+def meta_episode_rows(
+    played: Played, run: str, phase: str, task: str, *, after_update: int = 0
+) -> list[PlayedMetaEpisode]:
+    """Return what was played as rows of a store, numbered from 0.
+
+    Args:
+        played: with accuracy and architecture told, as `TOLD` has them.
+        run: id of the run in which it was played.
+        phase: what for.
+        task: name of the task.
+        after_update: number of the update that the weights are from.
+    """
+    return [
+        PlayedMetaEpisode(
+            run=run,
+            phase=phase,
+            after_update=after_update,
+            number=number,
+            task=task,
+            rewards=tuple(float(episode.total_reward) for episode in episodes),
+            accuracies=tuple(_number(episode.told.get("accuracy")) for episode in episodes),
+            lengths=tuple(int(episode.length) for episode in episodes),
+            architectures=tuple(_text(episode.told.get("architecture")) for episode in episodes),
+            actions=tuple(episode.actions for episode in episodes),
+            step_rewards=tuple(tuple(round(one, DIGITS) for one in episode.rewards) for episode in episodes),
+        )
+        for number, episodes in enumerate(_meta_episodes(played))
+    ]
 
 
 def mean_return(played: Sequence[PlayedMetaEpisode]) -> float:

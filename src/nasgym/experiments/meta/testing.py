@@ -12,7 +12,7 @@ from nasgym.agents.bridges.chance import ChancePlayer
 from nasgym.agents.bridges.protocol import Player
 from nasgym.core.errors import ConfigurationError
 from nasgym.envs.vector import Observing
-from nasgym.experiments.meta.config import MetaConfig, TaskSettings
+from nasgym.experiments.meta.config import MetaConfig, TaskSettings, WorkerSettings
 from nasgym.experiments.meta.environments import EnvironmentMaker
 from nasgym.experiments.meta.judging import Judge
 from nasgym.experiments.meta.reporting import agent_facts, proposals
@@ -72,7 +72,7 @@ class MetaTestSurroundings:
         command: what repeats it, for the report.
         out: folder for the results.
         store: file or URL.
-        workers: processes that train networks.
+        workers: who trains networks.
         hear: told what is being played.
         cache_dir: where decoded images are kept.
         started: reading of `time.monotonic` from which time counts.
@@ -81,7 +81,7 @@ class MetaTestSurroundings:
     command: str
     out: Path
     store: str | None = None
-    workers: int | None = None
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
     hear: Callable[[str], None] = lambda _: None
     cache_dir: Path | None = None
     started: float = field(default_factory=time.monotonic)

@@ -18,8 +18,9 @@ from nasgym.experiments.meta.events import Judged, Started, Updated
 from nasgym.experiments.meta.judging import VALIDATION, Judge, mean_return
 from nasgym.experiments.meta.reporting import training_report
 from nasgym.experiments.meta.results import TrainingResult, read_training_result
-from nasgym.experiments.meta.surroundings import MetaSurroundings, training_executor
+from nasgym.experiments.meta.surroundings import Heard, MetaSurroundings, training_executor
 from nasgym.experiments.meta.tasks import TaskLists, make_tasks, open_source
+from nasgym.experiments.meta.watching import Traced
 from nasgym.experiments.meta.workspace import MetaWorkspace, begun_in, workspace_for
 from nasgym.experiments.results import write_json
 from nasgym.experiments.workspace import RunReference, write_reference
@@ -68,16 +69,15 @@ def meta_train(config: MetaConfig, name: str, around: MetaSurroundings) -> Train
         return read_training_result(workspace.result)
     source = open_source(config.tasks, config.environment, cache_dir=around.cache_dir, decoding=around.decoding)
     tasks = make_tasks(source, config.tasks, config.environment.profile)
-    location = reference.store if reference is not None else config.run.store or DEFAULT_STORE
-    with open_store(location) as store, training_executor(config.run.workers, source) as executor:
+    location = config.run.store or (DEFAULT_STORE if reference is None else reference.store)
+    with open_store(location) as store, training_executor(config.run, source) as executor:
         if reference is None:
             run = store.start_run(COMMAND, settings, seed=config.run.seed)
             reference = RunReference(run.id, location, settings, 0.0)
         else:
             store.resume_run(reference.run)
-        maker = EnvironmentMaker(
-            config.environment, source, store.for_run(reference.run), executor, Observing(agent.observation)
-        )
+        cache = Heard(store.for_run(reference.run), around.evaluated)
+        maker = EnvironmentMaker(config.environment, source, cache, executor, Observing(agent.observation))
         for _ in range(LOSSES):
             try:
                 return _Training(config, tasks, agent, maker, _Home(store, reference, workspace), around).complete()
@@ -143,6 +143,7 @@ class _Training:
         self._written_at = self._saved_at = time.monotonic()
         self._looked_after = -1
         self._steps = 0
+        self._traced: Traced | None = None
 
     def complete(self) -> TrainingResult:
         """Learn, judge, keep the best, and write everything down."""
@@ -199,9 +200,13 @@ class _Training:
         """Return the learner: as the checkpoint has it, else a new one."""
         run, agent = self._config.run, self._config.agent
         envs = self._maker.drawing(self._n_environments, self._tasks.train)
+        if run.trace:
+            envs = self._traced = Traced(envs, tuple(task.name for task in self._tasks.train))
         lesson = Lesson(agent.settings, run.steps, run.seed, run.device, agent.init)
         if self._workspace.checkpoint.exists():
             learner = self._agent.resume(self._workspace.checkpoint, envs, lesson)
+            if self._traced is not None:
+                self._traced.take()  # the steps back to where the learner was are in rows already
             _log.info("Run %s goes on after %d updates.", self._reference.run, learner.number)
             return learner
         return self._agent.start(envs, self._maker.spec(envs), lesson)
@@ -220,6 +225,7 @@ class _Training:
             rewards=progress.rewards,
             actions=progress.actions,
             metrics=dict(progress.metrics),
+            trace=None if self._traced is None else self._traced.take(),
         )
         self._rows.append(row)
         self._around.listener(Updated(row))

@@ -7,8 +7,17 @@ from typing import Any
 from nasgym.core.errors import ConfigurationError
 from nasgym.experiments.config import flat
 from nasgym.experiments.workspace import RUNS, RunReference, Workspace, read_reference
+from nasgym.store import as_kept
 
-_MAY_CHANGE = ("run.workers", "run.out", "run.checkpoint_every", "run.device")
+MAY_CHANGE = (
+    "run.workers",
+    "run.executor",
+    "run.ray.address",
+    "run.ray.gpus_per_worker",
+    "run.out",
+    "run.checkpoint_every",
+    "run.device",
+)
 """Settings that decide nothing, so that a run may go on with others."""
 
 
@@ -61,8 +70,8 @@ def begun_in(workspace: MetaWorkspace, settings: dict[str, Any]) -> RunReference
     if not workspace.run.exists():
         return None
     reference = read_reference(workspace)
-    before, now = flat(reference.settings), flat(settings)
-    differing = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in _MAY_CHANGE]
+    before, now = flat(reference.settings), flat(as_kept(settings))
+    differing = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in MAY_CHANGE]
     if differing:
         listed = ", ".join(f"{key} ({before.get(key)!r}, now {now.get(key)!r})" for key in differing[:5])
         raise ConfigurationError(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nasgym.agents.playing import Transition
 from nasgym.core.errors import ConfigurationError
-from nasgym.envs.vector.vector_env import ArchitectureVectorEnv
+from nasgym.experiments.meta.watching import Environments
 
 
 class YokedRewards:
@@ -19,7 +19,7 @@ class YokedRewards:
         names: of both tasks, for the error.
     """
 
-    def __init__(self, envs: ArchitectureVectorEnv, seed: int, names: str) -> None:
+    def __init__(self, envs: Environments, seed: int, names: str) -> None:
         self._envs = envs
         self._seed = seed
         self._names = names
@@ -34,6 +34,7 @@ class YokedRewards:
         Raises:
             ConfigurationError: an episode ends on one of the tasks and not on the other.
         """
+        rewards: NDArray[Any]
         _, rewards, terminated, truncated, infos = self._envs.step(transition.actions)
         indices = np.where(terminated | truncated, transition.indices, infos["episodes_ended"])
         if not np.array_equal(transition.ended, terminated | truncated) or not np.array_equal(

@@ -1,0 +1,1 @@
+"""Experiments of several stages, runs of one store: agents learn, policies play, networks are trained for long."""
