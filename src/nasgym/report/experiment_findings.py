@@ -204,13 +204,15 @@ def _of_comparison(one: Comparison, paper: Paper) -> Finding:
 
 def _of_finals(report: ExperimentReport, paper: Paper) -> Iterator[Finding]:
     for task in dict.fromkeys(one.task for one in report.finals):
-        mine = [one for one in report.finals if one.task == task and one.test]
+        mine = [one for one in report.finals if one.task == task and one.reported]
         found = [one for one in mine if one.place > 0]
         designed = [one for one in mine if one.place == 0]
         if not found or not designed:
             continue
-        listed = ", ".join(f"{one.label} {spread(one.test)}" for one in found)
-        text = f"{task}, trained more intensively: {listed}; {designed[0].label} {spread(designed[0].test)}."
+        listed = ", ".join(f"{one.label} {spread(one.reported)}" for one in found)
+        text = f"{task}, trained more intensively: {listed}; {designed[0].label} {spread(designed[0].reported)}."
+        if not designed[0].test:
+            text += " These are accuracies on validation images, since there are no others."
         theirs = paper.training(report.task(task), 0)
         if theirs is not None:
             best = paper.training(report.task(task), 1)
@@ -219,7 +221,7 @@ def _of_finals(report: ExperimentReport, paper: Paper) -> Iterator[Finding]:
                     f" The paper on {theirs.dataset}: {with_spread(best.mean, best.two_sd)} against "
                     f"{with_spread(theirs.mean, theirs.two_sd)}."
                 )
-        values = {one.label: float(np.mean(one.test)) for one in mine}
+        values = {one.label: float(np.mean(one.reported)) for one in mine}
         yield Finding("intensive training", task, text, values)
 
 

@@ -230,7 +230,8 @@ def _best(report: ExperimentReport) -> Iterator[Part]:
 def _final_plate(report: ExperimentReport, number: int, one: FinalRecord) -> NetworkPlate:
     architecture = parse_architecture(one.architecture)
     planned = _planned(report, architecture, one.task, one.profile)
-    note = f"Trained more intensively: {percent(float(np.mean(one.test)), 2)} of the test images." if one.test else ""
+    reached = percent(float(np.mean(one.reported)), 2) if one.reported else ""
+    note = f"Trained more intensively: {reached} of the {one.images}." if reached else ""
     return NetworkPlate(f"{_slug(one.task)}-final-{number}", f"{one.label}, {one.task}", architecture, planned, note)
 
 

@@ -161,6 +161,16 @@ class FinalRecord:
     search_accuracy: float | None = None
     profile: NetworkProfile | None = None
 
+    @property
+    def reported(self) -> tuple[float, ...]:
+        """The accuracies to report: on test images, or on validation images where there are no others."""
+        return self.test or self.validation
+
+    @property
+    def images(self) -> str:
+        """Which images those are of, in words."""
+        return "test images" if self.test else "validation images"
+
 
 @dataclass(frozen=True, slots=True)
 class HardnessRecord:

@@ -101,7 +101,7 @@ def intensive(report: ExperimentReport, paper: Paper) -> Grid:
                 one.label,
                 one.architecture,
                 integer(one.parameters),
-                integer(len(one.test)),
+                integer(len(one.reported)),
                 percent(one.search_accuracy, 2),
                 spread(one.validation) if one.validation else UNKNOWN,
                 spread(one.test) if one.test else UNKNOWN,

@@ -134,6 +134,7 @@ def _finals(experiment: Experiment, name: str, stage: FinalStage) -> list[FinalR
             parameters=one.parameters,
             seconds=one.seconds,
             search_accuracy=one.contender.search_accuracy,
+            profile=training_profile(one.contender.profile).network,
         )
         for one in read_trainings(workspace)
     ]
