@@ -5,7 +5,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_strategies import SMALL_PROFILES, architectures, input_shapes
-from paper_networks import BEST_OF_THE_PAPER
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,6 +13,7 @@ from nasgym.core.errors import PlanError
 from nasgym.networks.build import PlannedNetwork, build
 from nasgym.networks.plan import plan
 from nasgym.networks.profiles import DEFAULT, NAMED_ARCHITECTURES, PAPER, DenseHead, NetworkProfile
+from paper_networks import BEST_OF_THE_PAPER
 
 SMALL_PAPER = replace(PAPER, head=DenseHead((16,), 0.4))
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from network_strategies import SMALL_PROFILES, architectures, input_shapes
-from paper_networks import BEST_OF_THE_PAPER
 
 from nasgym.architectures import Architecture, parse_architecture
 from nasgym.core.errors import PlanError
 from nasgym.networks.nodes import Addition, Concatenation, Convolutions, Window
 from nasgym.networks.plan import Plan, Trunk, plan
 from nasgym.networks.profiles import DEFAULT, PAPER, VGG19_LIKE, DenseHead, NetworkProfile, PoolingHead
+from paper_networks import BEST_OF_THE_PAPER
 
 
 def planned(text: str, profile: NetworkProfile, shape: tuple[int, int, int] = (32, 32, 3), n_classes: int = 10) -> Plan:
