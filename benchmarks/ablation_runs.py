@@ -91,7 +91,7 @@ VARIANTS: Mapping[str, Variant] = {
 }
 
 
-class DeviceTold(VectorWrapper):  # type: ignore[type-arg]
+class DeviceTold(VectorWrapper):  # type: ignore[type-arg]  # of any environments
     """Shows what is hidden: logarithms of the device's latencies and clarity and of the number of classes, in [0, 1].
 
     Args:

@@ -116,6 +116,23 @@ def test_the_reward_that_is_shown_is_the_twins_and_the_one_recorded_is_ones_own(
     assert {episode.reward for episode in played.episodes} <= set(own.ravel().tolist())
 
 
+def test_what_a_reset_memory_does_not_see_is_not_shown_to_it_either(table):
+    class Ones:
+        def begin(self):
+            pass
+
+        def __call__(self, transition):
+            return np.ones(2)
+
+    one = MetaEpisodes(4, tasks=[table.tasks[0].task])
+    policy = policy_for(chains(table, n=2, meta=one), defects={"memory_reset_each_episode": True})
+    actor = Watched(policy)
+    play(actor, chains(table, n=2, meta=one), 2, shown=Ones())
+    begins, rewards = np.array(actor.begins[1:]), np.array(actor.rewards[1:])
+    assert begins.any()
+    np.testing.assert_array_equal(rewards, np.where(begins, 0.0, 1.0))
+
+
 def test_a_policy_that_follows_its_reward_follows_the_one_that_it_is_shown(table):
     """Nothing but the reward's weight is left: action 7 is likelier the higher the reward that was seen."""
     one = MetaEpisodes(4, tasks=[table.tasks[0].task])

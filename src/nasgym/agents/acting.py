@@ -209,8 +209,7 @@ def play(
     spec.check(PolicySpec.of(envs, spec.space, spec.signals))
     if isinstance(length, int) and length < 1:
         raise ConfigurationError(f"meta_episodes is at least 1, got {length}.")
-    column = spec.column("reward")
-    if shown is not None and column is None:
+    if shown is not None and spec.column("reward") is None:
         raise SpecError("The policy does not observe rewards as a signal, so that none can be shown to it.")
     environments = Environments(envs, spec, actor.defects)
     seen = Seen.empty(spec, environments.n)
@@ -220,10 +219,7 @@ def play(
         shown.begin()
     actor.begin(environments.n, seed)
     while not record.complete:
-        transition = environments.step(actor.act(seen, greedy=greedy), seen)
-        if shown is not None and column is not None:
-            seen.numbers[:, column] = np.where(transition.ended, 0.0, shown(transition))
-        record.add(transition)
+        record.add(environments.step(actor.act(seen, greedy=greedy), seen, shown))
     return record.played()
 
 

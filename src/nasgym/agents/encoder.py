@@ -41,7 +41,7 @@ class Encoder(nn.Module):
         if self.encoding is Encoding.ONE_HOT:
             projected = _dense(flat_rows, flat_numbers, self.n_rows) @ torch.cat([self.table, self.numbers])
         else:
-            projected = _Summed.apply(flat_rows, flat_numbers, self.table, self.numbers)  # type: ignore[no-untyped-call]
+            projected = _Summed.apply(flat_rows, flat_numbers, self.table, self.numbers)  # type: ignore[no-untyped-call] # torch
         return projected.view(*rows.shape[:-1], -1)
 
 

@@ -61,7 +61,7 @@ class TorchLearner:
             part = sample.of(torch.from_numpy(places).to(self.policy.device))
             losses.append(losses_of(self.policy.sequence(part.inputs, part.state), part, self.settings, entropy_weight))
             self.optimizer.zero_grad()
-            losses[-1].total.backward()  # type: ignore[no-untyped-call]
+            losses[-1].total.backward()  # type: ignore[no-untyped-call]  # torch's own
             norms.append(nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.optimizer.gradient_norm))
             self.optimizer.step()
         means = Losses(*(torch.stack(values).detach().mean() for values in zip(*losses, strict=True)))

@@ -114,7 +114,7 @@ class LstmMemory(Memory):
     def sequence(self, inputs: Tensor, state: State, begins: Tensor) -> Tensor:
         """Return the hidden units of all steps."""
         keep = begins.logical_not().unsqueeze(2).to(inputs.dtype)
-        output: Tensor = LstmSequence.apply(inputs, *state, self.recurrent, keep)  # type: ignore[no-untyped-call]
+        output: Tensor = LstmSequence.apply(inputs, *state, self.recurrent, keep)  # type: ignore[no-untyped-call]  # torch's
         return output
 
 

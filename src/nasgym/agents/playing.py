@@ -1,6 +1,6 @@
 """Environments as a policy meets them: inputs to arrays, borders of episodes and meta-episodes, seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -116,8 +116,16 @@ class Environments:
         self._see(observations, infos, into)
         into.begins[:] = True
 
-    def step(self, actions: NDArray[np.int64], into: Seen) -> Transition:
-        """Take one action in each environment; write what is seen next to `into`."""
+    def step(
+        self, actions: NDArray[np.int64], into: Seen, shown: Callable[[Transition], NDArray[Any]] | None = None
+    ) -> Transition:
+        """Take one action in each environment; write what is seen next to `into`.
+
+        Args:
+            actions: shape `(n,)`.
+            into: where it is written.
+            shown: rewards to see in place of those that the actions earned; for policies that observe rewards.
+        """
         observations, rewards, terminated, truncated, infos = self.envs.step(actions)
         truncated = truncated & ~terminated
         ended = terminated | truncated
@@ -127,6 +135,9 @@ class Environments:
         transition = Transition(actions, rewards, terminated, truncated, episode_ended, self._indices, infos)
         self._indices = following
         self._see(observations, infos, into)
+        column = self.reader.spec.column("reward")
+        if shown is not None and column is not None:
+            into.numbers[:, column] = np.where(ended, 0.0, shown(transition))
         into.begins[:] = ended
         if self._forgets_each_episode:
             into.begins[:] = episode_ended

@@ -258,7 +258,7 @@ def _room(settings: RaySettings) -> int:
     """
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # untyped in Ray
     room = 0
     for node in nodes:
         per_kind = [node.get("CPU", 0.0) / settings.cpus] if settings.cpus else []

@@ -127,7 +127,7 @@ def _meta_episodes(played: Played) -> list[list[Episode]]:
 
 
 def _number(value: object) -> float | None:
-    return None if value is None else float(value)  # type: ignore[arg-type]
+    return None if value is None else float(value)  # type: ignore[arg-type]  # a number told by infos
 
 
 def _text(value: object) -> str | None:
