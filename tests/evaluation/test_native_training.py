@@ -189,7 +189,7 @@ def test_a_loss_that_is_no_number_stays_none() -> None:
 
 @needs_the_code
 def test_python_and_c_agree_on_what_lies_where() -> None:
-    code = library()
+    code = library(tiles=False)
     assert code is not None
     numbers = (ctypes.c_int64 * 11).in_dll(code, "nasgym_sizes")
     sizes = [ctypes.sizeof(structure) for structure in (Node, Head, Dense, Network, AdamStep)]
@@ -198,24 +198,24 @@ def test_python_and_c_agree_on_what_lies_where() -> None:
 
 @needs_the_code
 def test_loading_the_code_leaves_the_processor_s_small_numbers_alone() -> None:
-    assert library() is not None
+    assert library(tiles=False) is not None
     assert np.float32(1e-30) * np.float32(1e-10) > 0
 
 
 @needs_the_code
 def test_the_code_is_compiled_once(compilers_forgotten: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled.platformdirs, "user_cache_path", lambda _: tmp_path)
-    assert library() is not None
+    assert library(tiles=False) is not None
     (built,) = (tmp_path / "native").iterdir()
     first = built.stat().st_mtime_ns
     library.cache_clear()
-    assert library() is not None
+    assert library(tiles=False) is not None
     assert [file.stat().st_mtime_ns for file in (tmp_path / "native").iterdir()] == [first]
 
 
 def test_without_a_compiler_torch_trains(compilers_forgotten: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled.shutil, "which", lambda _: None)
-    assert library() is None
+    assert library(tiles=False) is None
     images = some_images()
     scaler = Scaling.of(images.pixels, Inputs.STANDARDISED).on(CPU)
     assert isinstance(learner_of(network_of("conv3"), RECIPE, scaler, N), TorchLearner)
@@ -230,7 +230,7 @@ def test_a_compiler_that_fails_is_reported_and_torch_trains(
     monkeypatch.setattr(compiled.shutil, "which", lambda _: str(broken))
     monkeypatch.setattr(compiled.platformdirs, "user_cache_path", lambda _: tmp_path)
     with caplog.at_level(logging.WARNING):
-        assert library() is None
+        assert library(tiles=False) is None
     assert "could not build the training code, so torch trains, more slowly: out of order" in caplog.text
     assert list((tmp_path / "native").iterdir()) == []
 

@@ -21,6 +21,7 @@ EVALUATION_BATCH = 512
 NATIVE_THREADS = 2
 """With more threads than these torch takes the steps, since the compiled code uses one core."""
 _NATIVE_FEATURES = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "avx512_bf16")
+_TILE_FEATURES = ("amx_tile", "amx_bf16")
 
 
 class Learner(Protocol):
@@ -104,9 +105,14 @@ def native_code(recipe: Recipe, device: torch.device) -> ctypes.CDLL | None:
         and recipe.precision is Precision.BFLOAT16_WHERE_FAST
         and device.type == "cpu"
         and computes_in_bfloat16(device)
-        and all(torch.cpu.get_capabilities().get(name, False) for name in _NATIVE_FEATURES)
+        and _processor_has(_NATIVE_FEATURES)
     )
-    return library() if applies else None
+    return library(tiles=_processor_has(_TILE_FEATURES)) if applies else None
+
+
+def _processor_has(features: tuple[str, ...]) -> bool:
+    known = torch.cpu.get_capabilities()
+    return all(known.get(name, False) for name in features)
 
 
 def score(network: nn.Module, images: Images, scaler: Scaler, precision: Precision) -> Score:

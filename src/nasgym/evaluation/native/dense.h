@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "adam.h"
+#include "tiles.h"
 
 #define SIDE 32             /* of a tile */
 #define TILE_SIZE (SIDE * SIDE)
@@ -20,8 +21,8 @@ typedef struct {
     float dropout;                    /* share of the inputs that a training leaves out */
     float *weights, *first, *second;  /* [tile of inputs][tile of outputs][input][output]; what Adam keeps of each */
     float *biases, *d_biases;         /* [output]; their gradient */
-    bf16 *inputs;                     /* [image][input], a tile to spare behind each image */
-    float *sums;                      /* [image][output]; on the way back their gradient */
+    bf16 *inputs;                     /* [image, up to 32][input], a tile to spare behind each image */
+    float *sums;                      /* [image, up to 32][output]; on the way back their gradient */
 } dense;
 
 /* Where the pieces of work lie; mirrored in library.py. */
@@ -37,6 +38,28 @@ typedef struct {
 INLINE int up_to(int count, int whole) { return (count + whole - 1) / whole * whole; }
 INLINE long input_row(const dense *it) { return it->n_inputs + SIDE; }
 
+#ifdef TILES
+/* Adds to rows of 32 sums, up to whole pairs of tiles, the products of `count` pairs of each with those of a panel. */
+static void multiply_onto(int n, const int32_t *rows, long row, const int32_t *panel, int count, float *to,
+                          long to_row) {
+    for (int first = 0; first < n; first += SIDE) {
+        const operands of = {(const bf16 *)(rows + first * row), 2 * row, 2 * ROWS * row, DEPTH,
+                             (const bf16 *)panel, 2 * SIDE, 2 * LANES, 2 * RIGHT};
+        load_sums(2, 2, to + first * to_row, to_row, ROWS * to_row);
+        add_products(2, 2, &of, count / ROWS);
+        store_sums(2, 2, to + first * to_row, to_row, ROWS * to_row);
+    }
+}
+
+/* Changes 32 × 32 weights, whose gradient are such products. */
+static void learn_from(const int32_t *rows, long row, const int32_t *panel, int count, const adam_lanes *by,
+                       const dense *it, long at) {
+    float sums[TILE_SIZE] __attribute__((aligned(64))) = {0};
+    multiply_onto(SIDE, rows, row, panel, count, sums, SIDE);
+    for (long i = 0; i < TILE_SIZE; i += LANES)
+        descend_lanes(by, _mm512_load_ps(sums + i), it->weights + at + i, it->first + at + i, it->second + at + i);
+}
+#else
 /* Adds to P rows of 32 sums the products of `count` pairs of each row with those of a panel. */
 INLINE void multiply(const int P, const int32_t *rows, long row, const int32_t *panel, int count,
                      __m512 sums[ROWS_AT_ONCE][2]) {
@@ -93,10 +116,22 @@ static void multiply_onto(int n, const int32_t *rows, long row, const int32_t *p
     }
 }
 
+/* Changes 32 × 32 weights, whose gradient are such products, a few rows at a time. */
+static void learn_from(const int32_t *rows, long row, const int32_t *panel, int count, const adam_lanes *by,
+                       const dense *it, long at) {
+    const int parts = (SIDE + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+    for (int part = 0, first = 0; part < parts; part++) {
+        const int next = SIDE * (part + 1) / parts;
+        LEARN[next - first - 1](rows + first * row, row, panel, count, by, it, at + first * SIDE);
+        first = next;
+    }
+}
+#endif
+
 /* The sums of a layer, biases left out. */
 static void sums_of(const workbench *on, const dense *it, int n) {
     const int across = it->n_outputs / SIDE, down = it->n_inputs / SIDE;
-    memset(it->sums, 0, (size_t)n * (size_t)it->n_outputs * sizeof *it->sums);
+    memset(it->sums, 0, (size_t)up_to(n, SIDE) * (size_t)it->n_outputs * sizeof *it->sums);
     for (int start = 0; start < down; start += TILES_AT_ONCE) {
         const int stop = lesser(start + TILES_AT_ONCE, down);
         for (int column = 0; column < across; column++) {
@@ -147,9 +182,10 @@ static void activate(const dense *it, dense *next, int n, uint64_t key, int trai
 
 /* The gradient of the sums as pairs, in the two orders in which it is multiplied; and that of the biases. */
 static void pair_gradient(const workbench *on, const dense *it, int n) {
-    const int width = it->n_outputs, pairs_of_images = (n + 1) / 2;
+    const int width = it->n_outputs, pairs_of_images = up_to(n, SIDE) / 2;
     memset(it->d_biases, 0, (size_t)width * sizeof(float));
     memset(on->by_image, 0, (size_t)up_to(n, SIDE) * (size_t)width * sizeof(bf16));
+    memset(on->by_output, 0, (size_t)up_to(n, SIDE) * (size_t)width * sizeof(bf16));
     for (int number = 0; number < n; number++) {
         const float *from = it->sums + (long)number * width, *next = from + width;
         int32_t *to = on->by_image + (long)(number / SIDE) * width / 2 * SIDE + number % SIDE;
@@ -190,21 +226,17 @@ INLINE __m512 gradient_at(const workbench *on, int n, int half, int number) {
 
 /* Changes the weights of 32 inputs. */
 static void learn_tile(const workbench *on, const dense *it, int n, int tile, const adam_lanes *by) {
-    const int count = (n + 1) / 2, parts = (SIDE + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+    const int count = up_to(n, SIDE) / 2;
     for (int pair = 0; pair < count; pair++) {
         const bf16 *even = it->inputs + 2 * pair * input_row(it) + (long)tile * SIDE, *odd = even + input_row(it);
-        const int alone = 2 * pair + 1 == n;
+        const uint32_t has_even = 2 * pair < n, has_odd = 2 * pair + 1 < n;
         for (int i = 0; i < SIDE; i++)
-            on->crossed[i * count + pair] = (int32_t)(even[i] | (alone ? 0u : (uint32_t)odd[i] << 16));
+            on->crossed[i * count + pair] =
+                (int32_t)((has_even ? even[i] : 0u) | (has_odd ? (uint32_t)odd[i] << 16 : 0u));
     }
     for (int column = 0; column < it->n_outputs / SIDE; column++)
-        for (int part = 0, first = 0; part < parts; part++) {
-            const int next = SIDE * (part + 1) / parts;
-            const long at = ((long)tile * (it->n_outputs / SIDE) + column) * TILE_SIZE + first * SIDE;
-            LEARN[next - first - 1](on->crossed + first * count, count, on->by_output + (long)column * count * SIDE,
-                                    count, by, it, at);
-            first = next;
-        }
+        learn_from(on->crossed, count, on->by_output + (long)column * count * SIDE, count, by, it,
+                   ((long)tile * (it->n_outputs / SIDE) + column) * TILE_SIZE);
 }
 
 /* A hidden layer: from the gradient of its sums to that of the sums before it. */

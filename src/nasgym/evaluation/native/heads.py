@@ -153,8 +153,9 @@ def _dense(
     biases, layer.biases, layer.d_biases = flat.take(across * SIDE)
     layer.n_inputs, layer.n_outputs = down * SIDE, across * SIDE
     layer.weights, layer.first, layer.second = (memory.keep(tensor) for tensor in (weights, first, second))
-    layer.inputs = memory.halves(batch_size * (down + 1) * SIDE)
-    layer.sums = memory.floats(batch_size * across * SIDE)
+    images = -(-batch_size // SIDE) * SIDE
+    layer.inputs = memory.halves(images * (down + 1) * SIDE)
+    layer.sums = memory.floats(images * across * SIDE)
     return DenseLayer(module, weights, first, biases, features)
 
 

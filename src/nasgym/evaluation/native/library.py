@@ -9,22 +9,29 @@ from nasgym.core.compiled import Source, load
 from nasgym.evaluation.native.program import MAX_INPUTS
 
 _FOLDER = Path(__file__).parent
-SOURCE = Source(
-    name="training",
-    purpose="the training code",
-    without="torch trains, more slowly",
-    files=tuple(
-        _FOLDER / name
-        for name in (
-            *("training.c", "adam.h", "convolution.h", "dense.h", "flat.h", "head.h", "merges.h", "passes.h"),
-            "vectors.h",
-        )
-    ),
-    flags=(
-        *("-O3", "-march=x86-64-v4", "-mavx512bf16", "-mtune=native", "-shared", "-fPIC"),
-        *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
-    ),
+_NAMES = (
+    *("training.c", "adam.h", "convolution.h", "dense.h", "dot_products.h", "flat.h", "head.h", "merges.h", "passes.h"),
+    *("tiled_convolution.h", "tiles.h", "vectors.h"),
 )
+
+
+def _source(without: str, *flags: str) -> Source:
+    return Source(
+        name="training",
+        purpose="the training code",
+        without=without,
+        files=tuple(_FOLDER / name for name in _NAMES),
+        flags=(
+            *("-O3", "-march=x86-64-v4", "-mavx512bf16", *flags, "-mtune=native", "-shared", "-fPIC"),
+            *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
+        ),
+    )
+
+
+PAIRS = _source("torch trains, more slowly")
+"""Products of pairs: AVX-512 bf16."""
+TILES = _source("it computes without tiles, more slowly", "-mamx-tile", "-mamx-bf16")
+"""Products of tiles: AMX bf16."""
 
 
 class Node(Structure):
@@ -73,6 +80,12 @@ class Head(Structure):
     )
 
 
+class Workspace(Structure):
+    """`workspace` of vectors.h."""
+
+    _fields_ = (*((name, c_void_p) for name in ("inputs", "outputs", "descents")), ("capacity", c_int64))
+
+
 class Network(Structure):
     """`network` of training.c."""
 
@@ -83,7 +96,7 @@ class Network(Structure):
         *((name, c_void_p) for name in ("levels", "parameters", "gradients", "first", "second")),
         ("n_decayed", c_int64),
         ("n_parameters", c_int64),
-        *((name, c_void_p) for name in ("input_pairs", "output_pairs", "descents")),
+        ("on", Workspace),
     )
 
 
@@ -96,12 +109,16 @@ class AdamStep(Structure):
 
 
 @cache
-def library() -> ctypes.CDLL | None:
+def library(*, tiles: bool) -> ctypes.CDLL | None:
     """Return the compiled code; `None` where there is no compiler for it, or it cannot be loaded.
 
-    The caller makes sure that the processor has the instructions (avx512_bf16).
+    Args:
+        tiles: whether the processor has AMX; the caller makes sure that it has avx512_bf16. Without a compiler or a
+            system that knows AMX the code does without.
     """
-    loaded = load(SOURCE)
+    loaded = load(TILES) if tiles else None
+    if loaded is None or loaded.nasgym_prepare() != 0:
+        loaded = load(PAIRS)
     if loaded is None:
         return None
     loaded.nasgym_step.restype = c_double

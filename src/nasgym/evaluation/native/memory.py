@@ -14,7 +14,13 @@ from nasgym.evaluation.native.program import LANES, Kind, Operation
 from nasgym.networks.build import ConvolutionUnit, PlannedNetwork
 
 PAIRS = 128
-"""Pairs of columns for which gradients of weights are summed at once: `PAIRS_AT_ONCE` of training.c."""
+"""Pairs of columns for which gradients of weights are summed at once: `PAIRS_AT_ONCE` of vectors.h."""
+PIXELS = 2048
+"""Of a grid, for which they are summed at once: `PIXELS_AT_ONCE` of tiled_convolution.h."""
+DEPTH = 32
+"""Numbers that one product of tiles sums over: `DEPTH` of tiles.h."""
+SPARE = 96
+"""Pixels behind a grid: `SPARE` of tiled_convolution.h."""
 
 
 class Part(Protocol):
@@ -140,7 +146,7 @@ class Layout:
             layout.parts.append(pooled_head(network.head, net.top, matrix, flat, layout._memory, batch_size))
         else:
             layout.parts += flattened_head(network.head, net.top, program, flat, layout._memory, batch_size)
-        layout._scratch(program)
+        layout._scratch(program, batch_size)
         return layout
 
     def _describe(self, node: Node, operation: Operation, batch_size: int) -> None:
@@ -177,17 +183,21 @@ class Layout:
             node.running_mean, node.running_variance = self._memory.keep(mean), self._memory.keep(variance)
         shift, node.beta, node.d_beta = flat.take(width)
         (_, in_height, in_width), (_, height, out_width) = source.shape, operation.shape
-        line = source.blocks * source.block * (out_width + reach)
-        node.input = self._memory.halves(batch_size * in_height * line)
-        node.output = self._memory.halves(batch_size * height * (in_width + reach) * width)
-        node.rounded, node.forward, node.backward = (self._memory.halves(weights.numel()) for _ in range(3))
+        channels, grid = source.blocks * source.block, _Grid.of(operation, source, batch_size)
+        in_rows, in_grid = batch_size * in_height * (out_width + reach), grid.pixels
+        out_rows, out_grid = batch_size * height * (in_width + reach), grid.pixels
+        node.input = self._memory.halves(max(in_rows, in_grid) * channels)
+        node.output = self._memory.halves(max(out_rows, out_grid) * width)
+        node.rounded = self._memory.halves(weights.numel())
+        node.forward = self._memory.halves(_tiled(operation.kernel, channels, width))
+        node.backward = self._memory.halves(_tiled(operation.kernel, width, channels))
         module = network.stem if operation.node == 0 else network.layers[str(operation.node)]
         assert isinstance(module, ConvolutionUnit)
         if isinstance(module.norm, nn.BatchNorm2d):
             node.epsilon = module.norm.eps
         self.parts.append(Unit(module, weights, scale, shift, mean, variance))
 
-    def _scratch(self, program: tuple[Operation, ...]) -> None:
+    def _scratch(self, program: tuple[Operation, ...], batch_size: int) -> None:
         inputs = outputs = descents = 0
         for operation in program:
             if operation.kind is not Kind.CONVOLUTION:
@@ -197,11 +207,52 @@ class Layout:
             rows = min(height, PAIRS // columns + 1)
             images = 1 if rows < height else PAIRS // (height * columns) + 1
             line = source.blocks * source.block * (width + reach)
-            inputs = max(inputs, images * min(source.shape[1], rows + reach) * line)
-            outputs = max(outputs, images * rows * columns * _width(operation))
+            grid = _Grid.of(operation, source, batch_size)
+            inputs = max(inputs, images * min(source.shape[1], rows + reach) * line, grid.left)
+            outputs = max(outputs, images * rows * columns * _width(operation), grid.right)
             descents = max(descents, 3 * _width(operation))
-        self.net.input_pairs, self.net.output_pairs = self._memory.floats(inputs), self._memory.floats(outputs)
-        self.net.descents = self._memory.floats(descents)
+        self.net.on.inputs, self.net.on.outputs = self._memory.floats(inputs), self._memory.floats(outputs)
+        self.net.on.descents, self.net.on.capacity = self._memory.floats(descents), batch_size
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """What tiled_convolution.h needs room for.
+
+    Attributes:
+        pixels: on which input, or gradient of the output, lies; all images, and what may be read behind them.
+        left: scratch for inputs, in numbers of four bytes.
+        right: likewise for gradients of the output.
+    """
+
+    pixels: int
+    left: int
+    right: int
+
+    @classmethod
+    def of(cls, operation: Operation, source: Operation, batch_size: int) -> "_Grid":
+        _, height, width = source.shape
+        kernel, down, across = operation.kernel, height + operation.margin, width + operation.margin
+        at_once = max(1, min(batch_size, PIXELS // (down * across)))
+        whole = _up_to(at_once * down * across, DEPTH)
+        stride = _up_to(whole + (kernel - 1) * (across + 1), DEPTH) + 2 * DEPTH
+        rows = source.blocks * source.block * (1 if source.block == LANES else kernel)
+        return cls(
+            pixels=batch_size * down * across + kernel * (across + 1) + SPARE,
+            left=(rows * stride + LANES) // 2,
+            right=_width(operation) * whole // 2,
+        )
+
+
+def _up_to(count: int, whole: int) -> int:
+    return -(-count // whole) * whole
+
+
+def _tiled(kernel: int, inputs: int, outputs: int) -> int:
+    """Return how many numbers the weights of a convolution take as tiles, zeros included."""
+    lanes = inputs if inputs < LANES else 2 * LANES if inputs % (2 * LANES) == 0 else LANES
+    tiles = kernel * (inputs // lanes) * -(-kernel * lanes // DEPTH) * -(-outputs // LANES)
+    return tiles * DEPTH * LANES
 
 
 def _width(operation: Operation) -> int:

@@ -7,20 +7,29 @@
 
 #include "vectors.h"
 
-/* `to` = `from`, after its BatchNorm and perhaps a ReLU, with `margin` columns of zeros on both sides of a row. */
-static void surround(const node *from, const bf16 *value, bf16 *to, int margin, int relu) {
-    const long length = run(from), zeros = (long)margin * from->block;
+/* How a feature map lies in memory that has zeros around it: numbers from row to row, from block to block of channels,
+   and from pixel to pixel, which has room for one block or several. */
+typedef struct { long row, plane; int pixel; } spread;
+
+INLINE long offset_of(const spread *by, const node *of, int y, int block) {
+    const int together = by->pixel / of->block;
+    return y * by->row + block / together * by->plane + block % together * of->block;
+}
+
+/* `to` = `from`, after its BatchNorm and perhaps a ReLU; `to` is the first pixel. */
+static void surround(const node *from, const bf16 *value, bf16 *to, spread on, int relu) {
+    const long length = run(from);
     const __m512 least = _mm512_set1_ps(relu ? 0.0f : -INFINITY);
-    for (int line = 0; line < from->height * from->blocks; line++, value += length, to += length + 2 * zeros) {
-        const affine by = affine_of(from, line % from->blocks);
-        memset(to, 0, (size_t)zeros * sizeof *to);
-        memset(to + zeros + length, 0, (size_t)zeros * sizeof *to);
+    for (int line = 0; line < from->height * from->blocks; line++, value += length) {
+        const int block = line % from->blocks;
+        const affine by = affine_of(from, block);
+        bf16 *at = to + offset_of(&on, from, line / from->blocks, block);
         long x = 0;
-        for (; x + LANES <= length; x += LANES)
-            store(to + zeros + x, _mm512_max_ps(least, apply(by, load(value + x))));
+        for (const int step = LANES / from->block * on.pixel; x + LANES <= length; x += LANES, at += step)
+            store(at, _mm512_max_ps(least, apply(by, load(value + x))));
         if (x < length) {
             const __mmask16 rest = (__mmask16)((1u << (length - x)) - 1);
-            store_some(rest, to + zeros + x, _mm512_max_ps(least, apply(by, load_some(rest, value + x))));
+            store_some(rest, at, _mm512_max_ps(least, apply(by, load_some(rest, value + x))));
         }
     }
 }
@@ -95,22 +104,17 @@ static void descend_biases(const node *it, const __m512 *sums, const descent *to
     }
 }
 
-/* The gradient before the BatchNorm, or the last ReLU, of one image, with zeros around each row. */
-static void unnormalise(const node *it, const descent *by, int number) {
-    const long at = number * image(it), zeros = (long)margin_back(it) * LANES, padded = run(it) + 2 * zeros;
-    const bf16 *gradient = it->gradient + at, *value = it->value + at;
-    bf16 *to = it->output + (long)number * it->height * it->blocks * padded;
+/* The gradient before the BatchNorm, or the last ReLU, of one image; `to` is the first pixel. */
+static void unnormalise(const node *it, const descent *by, int number, bf16 *to, spread on) {
+    const bf16 *gradient = it->gradient + number * image(it), *value = it->value + number * image(it);
     for (int line = 0; line < it->height * it->blocks; line++) {
-        const int first = line % it->blocks * LANES;
+        const int block = line % it->blocks, first = block * LANES;
         const __m512 slope = _mm512_loadu_ps(by->slope + first), bend = _mm512_loadu_ps(by->bend + first),
                      level = _mm512_loadu_ps(by->level + first);
-        memset(to, 0, (size_t)zeros * sizeof *to);
-        to += zeros;
-        for (int x = 0; x < it->width; x++, gradient += LANES, value += LANES, to += LANES)
-            store(to, _mm512_fmadd_ps(slope, before_relu(it, gradient, value),
+        bf16 *at = to + offset_of(&on, it, line / it->blocks, block);
+        for (int x = 0; x < it->width; x++, gradient += LANES, value += LANES, at += on.pixel)
+            store(at, _mm512_fmadd_ps(slope, before_relu(it, gradient, value),
                                       _mm512_fmadd_ps(bend, load(value), level)));
-        memset(to, 0, (size_t)zeros * sizeof *to);
-        to += zeros;
     }
 }
 

@@ -11,6 +11,8 @@
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 16
 #define MAX_INPUTS 16
+#define MAX_BLOCKS 128
+#define PAIRS_AT_ONCE 128 /* of pixels, for which gradients of weights stay in registers */
 
 typedef uint16_t bf16;
 
@@ -33,6 +35,13 @@ typedef struct {
     float *running_mean, *running_variance;
     float epsilon;
 } node;
+
+/* Room for pieces of work. Mirrored in library.py. */
+typedef struct {
+    int32_t *inputs, *outputs; /* pairs of numbers, for the gradient of weights */
+    float *descents;           /* three numbers a channel */
+    int64_t capacity;          /* images that feature maps have room for */
+} workspace;
 
 INLINE __m512 widen(__m256i numbers) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(numbers), 16));
