@@ -78,6 +78,8 @@ def distance(these: list[Tensor], those: list[Tensor]) -> float:
     return float((apart - whole).norm() / whole.norm())
 
 
+VARIANTS = {"pairs": False} | ({"tiles": True} if torch.cpu.get_capabilities().get("amx_bf16", False) else {})
+"""Of the compiled code, those that this processor has instructions for; whether each computes by tiles."""
 needs_the_code = pytest.mark.skipif(
     not isinstance(
         learner_of(

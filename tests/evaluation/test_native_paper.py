@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, reject, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from native_samples import (
     CPU,
     SIDE,
+    VARIANTS,
     distance,
     native_gradients,
     native_learner,
@@ -72,6 +73,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(params=VARIANTS)
+def each_variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not VARIANTS[request.param]:
+        monkeypatch.setattr(learners, "TILE_FEATURES", ("none",))
+
+
 def deciding(network: PlannedNetwork, gradients: list[Tensor]) -> list[Tensor]:
     """Leave out the biases before a BatchNorm: their gradients are zero, and torch's are rounding."""
     names = [name for name, _ in network.named_parameters()]
@@ -97,6 +104,7 @@ def check_gradients(text: str, profile: NetworkProfile, side: int, channels: int
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 @pytest.mark.parametrize("text", NETWORKS)
 @pytest.mark.parametrize(
     ("profile", "channels", "n"),
@@ -108,6 +116,7 @@ def test_gradients_are_those_of_torch(text: str, profile: NetworkProfile, channe
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 @pytest.mark.parametrize("text", ["conv3", "conv3 conv3 maxpool2 conv3", "conv3(0) maxpool2(1) conv5(0) concat(2,3)"])
 @pytest.mark.parametrize("n", [1, 24, 65])
 def test_gradients_of_convolutions_with_a_bias_and_a_last_relu_are_those_of_torch(text: str, n: int) -> None:
@@ -115,6 +124,7 @@ def test_gradients_of_convolutions_with_a_bias_and_a_last_relu_are_those_of_torc
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 @pytest.mark.parametrize("side", [5, 6, 7, 9, 14, 20, 31])
 def test_gradients_are_right_at_every_width_down_to_one_pixel(side: int) -> None:
     for text in ("conv5", "conv3 conv3", "conv2 conv4", "conv3 maxpool2" if side < 12 else "conv3 maxpool2 conv5"):
@@ -135,7 +145,8 @@ def texts(draw: st.DrawFn) -> str:
 
 
 @needs_the_code
-@settings(max_examples=40, deadline=None)
+@pytest.mark.usefixtures("each_variant")
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts(), st.integers(6, 16), st.integers(1, 3))
 def test_gradients_of_any_network_of_the_paper_are_those_of_torch(text: str, side: int, channels: int) -> None:
     try:
@@ -196,6 +207,7 @@ def test_the_score_is_that_of_the_settled_network(profile: NetworkProfile) -> No
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 @pytest.mark.parametrize("text", ["conv3 maxpool2 conv3", "conv3(0) conv3(1) maxpool2(0)"])
 def test_a_whole_training_ends_where_torch_s_does(
     text: str, digits_task: ImageTask, monkeypatch: pytest.MonkeyPatch
@@ -271,6 +283,7 @@ def test_dropout_is_decided_by_torch_s_random_state_at_the_start_and_by_nothing_
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 def test_gradients_with_dropout_are_zero_for_what_was_left_out_on_every_image() -> None:
     images = some_images(n=3)
     torch.manual_seed(0)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import torch
 from native_samples import (
     CPU,
     RECIPE,
+    VARIANTS,
     N,
     distance,
     native_gradients,
@@ -30,6 +33,7 @@ from nasgym.evaluation import learners
 from nasgym.evaluation.fitting import fit
 from nasgym.evaluation.images import Scaling
 from nasgym.evaluation.learners import TorchLearner, learner_of, score
+from nasgym.evaluation.native import library as native
 from nasgym.evaluation.native.heads import SIDE as TILE_SIDE
 from nasgym.evaluation.native.heads import TILES_AT_ONCE
 from nasgym.evaluation.native.library import AdamStep, Dense, Head, Network, Node, library
@@ -71,6 +75,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(params=VARIANTS)
+def each_variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not VARIANTS[request.param]:
+        monkeypatch.setattr(learners, "TILE_FEATURES", ("none",))
+
+
 @pytest.fixture
 def compilers_forgotten() -> Iterator[None]:
     """Look for the library anew, inside and after."""
@@ -80,6 +90,7 @@ def compilers_forgotten() -> Iterator[None]:
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 @pytest.mark.parametrize("text", NETWORKS)
 @pytest.mark.parametrize(("channels", "smoothing"), [(3, 0.0), (1, 0.1), (6, 0.0)])
 def test_gradients_are_those_of_torch_as_exactly_as_torch_computes_them_in_bf16(
@@ -97,6 +108,7 @@ def test_gradients_are_those_of_torch_as_exactly_as_torch_computes_them_in_bf16(
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 16, 31, 33])
 def test_gradients_are_right_at_every_width(side: int) -> None:
     images = some_images(n=max(8, 64 // side), side=side)
@@ -108,6 +120,7 @@ def test_gradients_are_right_at_every_width(side: int) -> None:
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 def test_a_step_is_adamw_s() -> None:
     images, network, rate = some_images(), network_of("conv3 maxpool2 conv3"), 0.01
     start = [parameter.detach().clone() for parameter in network.parameters()]
@@ -128,6 +141,7 @@ def test_a_step_is_adamw_s() -> None:
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 def test_batch_normalisation_follows_the_statistics_of_the_batch_as_torch_s_does() -> None:
     images, ours, theirs = some_images(), network_of("conv3 conv3"), network_of("conv3 conv3")
     learner = native_learner(ours, images)
@@ -140,6 +154,7 @@ def test_batch_normalisation_follows_the_statistics_of_the_batch_as_torch_s_does
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 def test_a_step_on_rows_is_a_step_on_those_images() -> None:
     images = some_images(n=20)
     rows = torch.tensor([7, 3, 19, 0, 7])
@@ -150,6 +165,7 @@ def test_a_step_on_rows_is_a_step_on_those_images() -> None:
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 def test_the_score_is_that_of_the_settled_network() -> None:
     images = some_images(n=50)
     network = network_of("conv3(0) maxpool2(1) add(1,2)")
@@ -164,6 +180,7 @@ def test_the_score_is_that_of_the_settled_network() -> None:
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 def test_a_whole_training_ends_where_torch_s_does(digits_task: ImageTask, monkeypatch: pytest.MonkeyPatch) -> None:
     images = TrainingImages.of(digits_task, Fidelity(3, 16), RECIPE, CPU)
     architecture = parse_architecture("conv3 maxpool2 conv3 maxpool2 conv3")
@@ -179,6 +196,7 @@ def test_a_whole_training_ends_where_torch_s_does(digits_task: ImageTask, monkey
 
 
 @needs_the_code
+@pytest.mark.usefixtures("each_variant")
 def test_a_loss_that_is_no_number_stays_none() -> None:
     images, network = some_images(), network_of("conv3 conv3 maxpool2")
     with torch.no_grad():
@@ -189,7 +207,7 @@ def test_a_loss_that_is_no_number_stays_none() -> None:
 
 @needs_the_code
 def test_python_and_c_agree_on_what_lies_where() -> None:
-    code = library(tiles=False)
+    code = library(tiles=VARIANTS.get("tiles", False))
     assert code is not None
     numbers = (ctypes.c_int64 * 11).in_dll(code, "nasgym_sizes")
     sizes = [ctypes.sizeof(structure) for structure in (Node, Head, Dense, Network, AdamStep)]
@@ -233,6 +251,18 @@ def test_a_compiler_that_fails_is_reported_and_torch_trains(
         assert library(tiles=False) is None
     assert "could not build the training code, so torch trains, more slowly: out of order" in caplog.text
     assert list((tmp_path / "native").iterdir()) == []
+
+
+def test_a_system_that_refuses_tiles_gets_pairs(compilers_forgotten: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiled, paired = SimpleNamespace(nasgym_prepare=lambda: -1), MagicMock()
+    monkeypatch.setattr(native, "load", lambda source: tiled if source is native.TILES else paired)
+    assert library(tiles=True) is paired
+
+
+def test_a_compiler_without_tiles_makes_pairs(compilers_forgotten: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    paired = MagicMock()
+    monkeypatch.setattr(native, "load", lambda source: None if source is native.TILES else paired)
+    assert library(tiles=True) is paired
 
 
 @pytest.mark.parametrize(

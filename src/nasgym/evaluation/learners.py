@@ -21,7 +21,8 @@ EVALUATION_BATCH = 512
 NATIVE_THREADS = 2
 """With more threads than these torch takes the steps, since the compiled code uses one core."""
 _NATIVE_FEATURES = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "avx512_bf16")
-_TILE_FEATURES = ("amx_tile", "amx_bf16")
+TILE_FEATURES = ("amx_tile", "amx_bf16")
+"""Of processors for which the compiled code computes by tiles, as torch calls them."""
 
 
 class Learner(Protocol):
@@ -107,7 +108,7 @@ def native_code(recipe: Recipe, device: torch.device) -> ctypes.CDLL | None:
         and computes_in_bfloat16(device)
         and _processor_has(_NATIVE_FEATURES)
     )
-    return library(tiles=_processor_has(_TILE_FEATURES)) if applies else None
+    return library(tiles=_processor_has(TILE_FEATURES)) if applies else None
 
 
 def _processor_has(features: tuple[str, ...]) -> bool:
