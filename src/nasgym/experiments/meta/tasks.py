@@ -194,7 +194,7 @@ def _subset(task: ImageTask, settings: TaskSettings, n_classes: int, number: int
         raise ConfigurationError(
             f"Task {task.name!r} has {len(names)} classes, too few for subsets of n_classes = {n_classes}."
         )
-    chosen = stream(settings.split_seed, "classes", settings.source, number).permutation(len(names))[:n_classes]
+    chosen = stream(settings.split_seed, "classes", *names, number).permutation(len(names))[:n_classes]
     return make_task(
         task.dataset,
         seed=settings.split_seed,
