@@ -8,12 +8,13 @@ import pytest
 from terminal import Prompt
 from test_search_docs import BLOCK, DOCS
 
-from nasgym.experiments.stages.config import (
-    ExperimentConfig,
+from nasgym.experiments.stages.config import ExperimentConfig
+from nasgym.experiments.stages.kinds import (
     FinalStage,
     FrozenStage,
     HardnessStage,
     StageSettings,
+    SurrogateStage,
     TrainStage,
     WalkStage,
 )
@@ -25,6 +26,7 @@ KINDS = {
     "walk": WalkStage,
     "hardness": HardnessStage,
     "final": FinalStage,
+    "surrogate": SurrogateStage,
 }
 
 

@@ -8,14 +8,8 @@ from tiny_experiment import TINY, write
 from nasgym.core.errors import ConfigurationError
 from nasgym.evaluation.recipes import training_profile
 from nasgym.experiments.meta.agents import agent_named
-from nasgym.experiments.stages.config import (
-    FinalStage,
-    FrozenStage,
-    HardnessStage,
-    TrainStage,
-    WalkStage,
-    read_experiment,
-)
+from nasgym.experiments.stages.config import read_experiment
+from nasgym.experiments.stages.kinds import FinalStage, FrozenStage, HardnessStage, TrainStage, WalkStage
 from nasgym.experiments.stages.retraining import contenders
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "paper"

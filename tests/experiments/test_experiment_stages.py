@@ -12,14 +12,18 @@ import pytest
 from safetensors.numpy import load_file
 from tiny_experiment import TINY, write
 
+from nasgym.architectures import parse_architecture
 from nasgym.core.errors import ConfigurationError, DataError
+from nasgym.evaluation import Completed
+from nasgym.evaluation.recipes import PROFILES, training_profile
 from nasgym.experiments.meta.config import WorkerSettings
 from nasgym.experiments.stages.config import read_experiment
 from nasgym.experiments.stages.events import Event, StageBegun, StageEnded, StageWent
 from nasgym.experiments.stages.experiment import Experiment
 from nasgym.experiments.stages.home import ExperimentSurroundings
-from nasgym.experiments.stages.records import experiment_report
+from nasgym.experiments.stages.records import experiment_report, write_report
 from nasgym.experiments.stages.running import run_experiment
+from nasgym.networks.plan import plan
 from nasgym.report.experiment_report import ExperimentReport, StageKind
 from nasgym.store import EvaluationQuery, RunStatus, Store, open_store
 
@@ -138,7 +142,14 @@ def test_no_network_is_trained_twice(finished):
             for one in store.evaluations()
         )
     assert set(trained.values()) == {1}
-    assert sum(stage.networks_trained for stage in report_of(done).stages) < sum(trained.values())
+    stages = report_of(done).stages
+    assert sum(stage.networks_trained for stage in stages) < sum(trained.values())
+    for stage in stages:
+        seen = {text for episode in stage.episodes for text in episode.networks if text is not None}
+        assert max(len(seen), stage.networks_trained) <= stage.networks_evaluated, (
+            stage.name
+        )  # also of an episode cut off
+    assert any(stage.networks_trained < stage.networks_evaluated for stage in stages)
 
 
 def test_the_best_networks_are_trained_as_often_as_asked(finished):
@@ -195,6 +206,21 @@ def test_one_stage_is_done_alone_and_not_before_what_it_builds_on(tmp_path):
     for stage, source in (("meta-high", "meta-low"), ("frozen", "meta-high"), ("final", "frozen")):
         with pytest.raises(ConfigurationError, match=rf"Stage '{stage}' builds on stage '{source}'.*run it"):
             run_experiment(done, [stage])
+
+
+@pytest.mark.parametrize("stage", ["walk-low", "meta-low"])
+def test_a_stage_that_was_killed_as_it_ended_is_finished(tmp_path, monkeypatch, stage):
+    def cut(*_: object) -> None:
+        raise SystemExit("power cut")
+
+    done = experiment(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "finish_run", cut)
+        with pytest.raises(SystemExit):
+            run_experiment(done, [stage])
+    heard: list[Event] = []
+    run_experiment(experiment(tmp_path, listener=heard.append), [stage])
+    assert [event.known for event in heard if isinstance(event, StageEnded)] == [True]
 
 
 def test_a_policy_of_an_experiment_beside_this_one_is_found(finished, tmp_path):
@@ -271,6 +297,58 @@ def test_a_network_that_the_final_profile_cannot_build_is_refused(tmp_path):
         ConfigurationError, match=r"Stage 'final': network \d+ \(.*\) cannot be built by profile 'paper'"
     ):
         run_experiment(done, ["final"])
+
+
+def test_a_network_that_is_too_large_for_its_final_profile_is_reported_and_stops_nothing(tmp_path, monkeypatch):
+    """The dense heads of `paper-intensive` are four times as wide: what a search has trained may be beyond its cap."""
+    intensive = training_profile("paper-intensive")
+    tight = replace(intensive, network=replace(intensive.network, max_parameters=1_000_000))
+    monkeypatch.setattr("nasgym.evaluation.recipes.PROFILES", PROFILES | {"paper-intensive": tight})
+    text = TINY.replace('best_of = "frozen"', 'best_of = "walk-low"').replace(
+        'profile = "paper"\nepochs', 'profile = "paper-intensive"\nepochs'
+    )
+    done = experiment(tmp_path, text)
+    run_experiment(done, ["walk-low"])
+    run_experiment(done, ["final"])
+    finals = report_of(done).finals
+    too_large = [one for one in finals if one.failures]
+    assert too_large
+    for one in too_large:
+        assert one.parameters > 1_000_000
+        assert (one.validation, len(one.failures)) == ((), 2)
+        assert f"{one.parameters:,} parameters; profile 'paper-intensive' builds at most 1,000,000" in one.failures[0]
+    write_report(done)
+    assert "2 trainings failed: " in (done.around.out / "report.md").read_text()
+
+
+def test_networks_beyond_the_cap_earn_nothing_and_are_not_trained(tmp_path, monkeypatch):
+    paper = training_profile("paper")
+    tight = replace(paper, network=replace(paper.network, max_parameters=1_000_000))
+    monkeypatch.setattr("nasgym.evaluation.recipes.PROFILES", PROFILES | {"paper": tight})
+    done = experiment(tmp_path)
+    run_experiment(done, ["walk-low"])
+    (walk,) = report_of(done).stages
+    rewards: dict[bool, list[float]] = {True: [], False: []}
+    for episode in walk.episodes:
+        for text, reward in zip(episode.networks, episode.rewards, strict=True):
+            if text is not None:
+                planned = plan(parse_architecture(text), (8, 8, 1), 3, tight.network)
+                rewards[planned.exceeds_cap].append(reward)
+    assert set(rewards[True]) == {0.0}
+    assert max(rewards[False]) > 0
+    with open_store(done.around.location) as store:
+        assert all(isinstance(one.outcome, Completed) for one in store.evaluations())
+
+
+def test_the_log_tells_of_every_network_that_is_trained(tmp_path, caplog):
+    done = experiment(tmp_path)
+    with caplog.at_level("INFO", logger="nasgym"):
+        run_experiment(done, ["walk-low"])
+    told = [one.getMessage() for one in caplog.records if one.getMessage().startswith("Trained ")]
+    with open_store(done.around.location) as store:
+        kept = {f"on {one.task}: accuracy {one.outcome.accuracy:.4f}" for one in store.evaluations()}
+    assert {line[line.index("on low") :].partition(" in ")[0] for line in told} == kept
+    assert len(told) == len(set(told)) == report_of(done).stages[0].networks_trained
 
 
 def test_several_tasks_are_reported_task_by_task(tmp_path):

@@ -11,6 +11,7 @@ from nasgym.report.statistics import (
     class_results,
     incumbents,
     interquartile_mean,
+    mean_interval,
     mistakes,
     pareto_front,
     proportion_interval,
@@ -101,3 +102,12 @@ def test_classes_and_mistakes_are_read_from_the_rows_of_the_confusion_matrix():
     assert [result.accuracy for result in class_results(confusion)] == [0.75, 0.8, None]
     assert mistakes(confusion, limit=5) == (Mistake(1, 0, 2), Mistake(0, 1, 1))
     assert mistakes(confusion, limit=1) == (Mistake(1, 0, 2),)
+
+
+def test_the_interval_of_a_mean_is_student_s():
+    found = mean_interval([1.0, 2.0, 3.0])  # t = 4.3027 with 2 degrees of freedom, standard error 1 / √3
+    assert (found.low, found.estimate, found.high) == pytest.approx((2 - 2.48414, 2.0, 2 + 2.48414), abs=1e-5)
+    same = mean_interval([0.4, 0.4])
+    assert (same.low, same.estimate, same.high) == pytest.approx((0.4, 0.4, 0.4))
+    assert mean_interval([0.4]) is None
+    assert mean_interval([]) is None

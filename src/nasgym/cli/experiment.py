@@ -17,6 +17,8 @@ Ctrl-C or a crash
 
 `nasgym experiment my.toml --only walk-omniglot` - one stage; another shell may do another one meanwhile
 
+`nasgym experiment my.toml --seed 1` - the same with another seed, in a folder of its own: runs/seed-1/NAME
+
 `nasgym experiment configs/paper/experiment-1.toml --data records/ --executor ray --workers 32` - networks are trained
 on Ray
 """
@@ -28,12 +30,15 @@ def experiment(
         Path | None, typer.Option(metavar="FOLDER", help="Where the tasks' sources are; else as the file has them.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="STAGE", help="Do this stage; repeat for more.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of every stage that has none of its own; else as the file has it.")
+    ] = None,
     workers: Workers = None,
     executor: ExecutorName = None,
     ray_address: RayAddress = None,
     device: Annotated[str, typer.Option(help="That agents compute on: cpu or cuda.")] = "cpu",
     store: StorePlace = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/NAME by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; runs/NAME, or runs/seed-N/NAME.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json on standard output.")] = False,
     verbose: Verbose = 0,
     log_file: LogFile = None,
@@ -51,16 +56,15 @@ def experiment(
     from nasgym.experiments.meta.config import make_workers
     from nasgym.experiments.stages.config import read_experiment
     from nasgym.experiments.stages.experiment import Experiment
-    from nasgym.experiments.stages.home import ExperimentSurroundings
+    from nasgym.experiments.stages.home import ExperimentSurroundings, results_folder
     from nasgym.experiments.stages.records import write_report
     from nasgym.experiments.stages.running import run_experiment
-    from nasgym.experiments.workspace import RUNS
 
-    settings = read_experiment(config, data)
+    settings = read_experiment(config, data, seed)
     with ExperimentProgress() as progress, stopping(progress.stop) as asked:
         around = ExperimentSurroundings(
             command=typed_command(),
-            out=out or RUNS / settings.name,
+            out=out or results_folder(settings.name, seed),
             store=store,
             workers=make_workers(given_workers(workers, executor, ray_address)),
             device=device,

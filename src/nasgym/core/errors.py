@@ -51,7 +51,7 @@ class CheckpointError(NasgymError):
 
 
 class ReportError(NasgymError):
-    """A report cannot be written."""
+    """A report cannot be written or read."""
 
 
 class PluginError(NasgymError):

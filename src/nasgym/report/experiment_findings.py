@@ -39,12 +39,14 @@ class Finding:
         where: stage or task.
         text: for people.
         values: by name.
+        who: agent and task in words, `dqn on omniglot`; empty where it is of no one agent.
     """
 
     about: str
     where: str
     text: str
     values: dict[str, float]
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _trend(stage: StageRecord, who: str, first: Sample, last: Sample) -> Finding
         f"{integer(len(stage.episodes))} episodes and {percent(last.mean)} in the last: "
         f"{_points(change)}{_seen(change)}."
     )
-    return Finding("trend", stage.name, text, _values(change))
+    return Finding("trend", stage.name, text, _values(change), who)
 
 
 def _branches(stage: StageRecord, who: str) -> Iterator[Finding]:
@@ -128,7 +130,7 @@ def _branches(stage: StageRecord, who: str) -> Iterator[Finding]:
             f"{who}: multi-branch networks of an episode, first and last fifth: {first.mean:.2f} and "
             f"{last.mean:.2f}, a change of {_signed(change)}{_seen(change)}."
         )
-        yield Finding("multi-branch", stage.name, text, _values(change))
+        yield Finding("multi-branch", stage.name, text, _values(change), who)
 
 
 def _within(stage: StageRecord, who: str) -> Iterator[Finding]:
@@ -145,7 +147,7 @@ def _within(stage: StageRecord, who: str) -> Iterator[Finding]:
         f"{who}: within the meta-episodes of the second half of the stage, the last {plural(third, 'episode')} of "
         f"{places} differ from the first by {_points(change)}{_seen(change)}."
     )
-    yield Finding("within meta-episodes", stage.name, text, _values(change))
+    yield Finding("within meta-episodes", stage.name, text, _values(change), who)
 
 
 def _best(episode: EpisodeRecord) -> float:
@@ -161,7 +163,8 @@ def _entropy(stage: StageRecord, who: str) -> Finding:
         f"{who}: the entropy of the policy {verb}, from {first:.2f} to {last:.2f} nats (first and last fifth of the "
         f"updates; {log(len(stage.actions)):.2f} when all actions are alike)."
     )
-    return Finding("entropy", stage.name, text, {"first": first, "last": last, "uniform": log(len(stage.actions))})
+    values = {"first": first, "last": last, "uniform": log(len(stage.actions))}
+    return Finding("entropy", stage.name, text, values, who)
 
 
 def _against_random(report: ExperimentReport) -> Iterator[Finding]:
@@ -170,36 +173,40 @@ def _against_random(report: ExperimentReport) -> Iterator[Finding]:
         walk = walks.get(stage.task)
         if walk is None or stage.kind is StageKind.WALK or not (stage.episodes and walk.episodes):
             continue
+        if stage.surrogate:  # what was predicted is not measured against what was trained
+            continue
         learning = stage.kind is StageKind.TRAIN
         episodes = ends(stage.episodes)[1] if learning else stage.episodes
         mine, theirs = Sample.of(episodes, _best), Sample.of(walk.episodes, _best)
         if min(mine.n_groups, theirs.n_groups) < FEWEST:
             continue
         difference = mean_difference(mine, theirs)
+        who = f"{stage.agent} on {stage.task}"
         text = (
-            f"{stage.agent} on {stage.task}: episodes reach {percent(mine.mean)}"
+            f"{who}: episodes reach {percent(mine.mean)}"
             f"{' in the last fifth' if learning else ''}, those of {walk.agent} {percent(theirs.mean)}: "
             f"{_points(difference)}{_seen(difference)}."
         )
-        yield Finding("against random", stage.name, text, _values(difference))
+        yield Finding("against random", stage.name, text, _values(difference), who)
 
 
 def _of_comparison(one: Comparison, paper: Paper) -> Finding:
     where = f"{one.one.task} and {one.other.task}"
+    who = f"{one.one.agent} on {where}"
     values = {"distance": one.distance, "permutation p": one.p}
     if one.test is None:
-        return Finding("actions", where, f"{one.one.agent} takes all actions equally often on {where}.", values)
+        return Finding("actions", where, f"{one.one.agent} takes all actions equally often on {where}.", values, who)
     tested = one.test
     values |= {"wilcoxon p": tested.normal, "wilcoxon exact p": tested.exact, "wilcoxon statistic": tested.statistic}
     verdict = "they differ" if one.p < 0.05 else "no difference is seen"
     text = (
-        f"Actions of {one.one.agent} on {where}: Wilcoxon's signed-rank test on the proportions gives p = "
+        f"Actions of {who}: Wilcoxon's signed-rank test on the proportions gives p = "
         f"{tested.normal:.2f} ({tested.exact:.2f} exact; the paper: {paper.wilcoxon_p:.2f}). Proportions sum to 1 "
         "on both sides, so their mean difference is 0 whatever the policy does, and a large p is no evidence that it "
         f"does the same. By permutation of meta-episodes, {percent(one.distance)} of the actions differ, "
         f"p = {one.p:.4f}: {verdict}."
     )
-    return Finding("actions", where, text, values)
+    return Finding("actions", where, text, values, who)
 
 
 def _of_finals(report: ExperimentReport, paper: Paper) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ def numbers(report: ExperimentReport, found: Sequence[Finding], paper: Paper) ->
         "hardness": [
             asdict(one) | {"paper": _or_none(paper.short_walk(report.task(one.task)))} for one in report.hardness
         ],
+        "surrogates": [asdict(one) for one in report.surrogates],
         "findings": [asdict(one) for one in found],
         "paper": {"source": paper.source, "licence": paper.licence},
     }
@@ -50,11 +51,13 @@ def _stage(report: ExperimentReport, stage: StageRecord, paper: Paper) -> dict[s
         "agent": stage.agent,
         "task": stage.task,
         "init": stage.init,
+        "surrogate": stage.surrogate,
         "sigma": stage.sigma,
         "interrupted": stage.interrupted,
         "steps": stage.steps,
         "episodes": len(stage.episodes),
         "seconds": stage.seconds,
+        "networks_evaluated": stage.networks_evaluated,
         "networks_trained": stage.networks_trained,
         "best": None
         if best is None

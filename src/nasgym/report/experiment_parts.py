@@ -97,9 +97,15 @@ def parts(report: ExperimentReport, found: Sequence[Finding], paper: Paper) -> I
     if report.scaled:
         yield Part("scaled", "What differs from the paper", points=report.scaled)
     if report.stages:
-        yield Part("stages", "Stage by stage", grid=tables.outcomes(report))
+        yield Part("stages", "Stage by stage", _predictions(report), grid=tables.outcomes(report))
         note = "The paper's times are those of one Tesla K40m, ours those of the machine below."
         yield Part("times", "Running times", note, grid=tables.running_times(report, paper))
+    if report.surrogates:
+        text = (
+            "Rank correlations and errors are of predicted and true accuracies, by 5-fold cross-validation: each "
+            "network is predicted by a model that was not fitted to it. The error is a standard deviation."
+        )
+        yield Part("surrogates", "Surrogates", text, grid=tables.surrogates(report))
     yield from _tasks(report, paper)
     actions = tables.action_table(report, paper)
     if actions is not None:
@@ -113,21 +119,40 @@ def parts(report: ExperimentReport, found: Sequence[Finding], paper: Paper) -> I
     yield Part("data", "Data", grid=tables.data(report))
 
 
+def _predictions(report: ExperimentReport) -> str:
+    """Return a warning of stages whose accuracies are predictions; empty where there are none."""
+    predicted = dict.fromkeys(f"{stage.name} ({stage.surrogate})" for stage in report.stages if stage.surrogate)
+    if not predicted:
+        return ""
+    return (
+        f"Accuracies and rewards in {', '.join(predicted)} are predictions of the surrogate in brackets: no network "
+        "was trained there."
+    )
+
+
 def _tasks(report: ExperimentReport, paper: Paper) -> Iterator[Part]:
+    """Yield a part for each task; what a surrogate predicted on it has a part of its own."""
     agents = list(dict.fromkeys(stage.agent for stage in report.stages))
-    for task in dict.fromkeys(stage.task for stage in report.stages):
-        played = [stage for stage in report.stages if stage.task == task and stage.episodes]
+    for task, surrogate in dict.fromkeys((stage.task, stage.surrogate) for stage in report.stages):
+        played = [one for one in report.stages if (one.task, one.surrogate) == (task, surrogate) and one.episodes]
         if not played:
             continue
         stands_for = report.task(task).stands_for
         title = task if stands_for in ("", task) else f"{task}, for the paper's {stands_for}"
-        yield Part(f"task-{_slug(task)}", title, plates=tuple(_plates(report, played, agents, paper)))
+        if surrogate:
+            title += f", predicted by {surrogate}"
+        yield Part(f"task-{_place(played[0])}", title, plates=tuple(_plates(report, played, agents, paper)))
+
+
+def _place(stage: StageRecord) -> str:
+    """Return what the files of the figures of a stage's part begin with."""
+    return _slug(f"{stage.task} {stage.surrogate}")
 
 
 def _plates(
     report: ExperimentReport, played: Sequence[StageRecord], agents: Sequence[str], paper: Paper
 ) -> Iterator[Plate]:
-    task = played[0].task
+    place = _place(played[0])
     size = block_size(max(len(stage.episodes) for stage in played))
     note = f"Mean of {plural(size, 'episode')} with one standard deviation on either side."
 
@@ -136,7 +161,7 @@ def _plates(
             block_line(stage.agent, blocks([value(one) for one in stage.episodes], size), agents.index(stage.agent))
             for stage in played
         ]
-        return Plate(f"{_slug(task)}-{name}", title, over_training(lines, label, as_percent=share), note)
+        return Plate(f"{place}-{name}", title, over_training(lines, label, as_percent=share), note)
 
     yield over_blocks("best", "Best accuracy of an episode", "accuracy", lambda one: one.best, True)
     yield over_blocks("accumulated", "Accumulated reward", "sum of rewards", lambda one: one.accumulated, False)
@@ -151,14 +176,14 @@ def _plates(
             False,
         )
     if any(one.place > 1 for stage in played for one in stage.episodes):
-        yield _within(task, played, agents)
+        yield _within(place, played, agents)
     if any(stage.entropies for stage in played):
-        yield _entropy(task, played, agents)
+        yield _entropy(place, played, agents)
     if len({stage.actions for stage in played}) == 1:
         yield _actions(report, played, agents, paper)
 
 
-def _within(task: str, played: Sequence[StageRecord], agents: Sequence[str]) -> Plate:
+def _within(place: str, played: Sequence[StageRecord], agents: Sequence[str]) -> Plate:
     lines = []
     for stage in played:
         late = stage.episodes[len(stage.episodes) // 2 :]
@@ -176,10 +201,10 @@ def _within(task: str, played: Sequence[StageRecord], agents: Sequence[str]) -> 
         "Best accuracy by episode of the meta-episode, second half of the stage, with 95 % intervals: an agent that "
         "has learned to search does better in later episodes than in its first."
     )
-    return Plate(f"{_slug(task)}-within", "Within a meta-episode", chart, note)
+    return Plate(f"{place}-within", "Within a meta-episode", chart, note)
 
 
-def _entropy(task: str, played: Sequence[StageRecord], agents: Sequence[str]) -> Plate:
+def _entropy(place: str, played: Sequence[StageRecord], agents: Sequence[str]) -> Plate:
     lines = []
     for stage in played:
         if stage.entropies:
@@ -194,7 +219,7 @@ def _entropy(task: str, played: Sequence[StageRecord], agents: Sequence[str]) ->
             )
     uniform = log(max(len(stage.actions) for stage in played))
     note = f"Drawing all actions alike would be {uniform:.2f} nats."
-    return Plate(f"{_slug(task)}-entropy", "Policy entropy", over_steps(lines, "entropy, nats"), note)
+    return Plate(f"{place}-entropy", "Policy entropy", over_steps(lines, "entropy, nats"), note)
 
 
 def _actions(report: ExperimentReport, played: Sequence[StageRecord], agents: Sequence[str], paper: Paper) -> Plate:
@@ -207,7 +232,7 @@ def _actions(report: ExperimentReport, played: Sequence[StageRecord], agents: Se
             series.append(Bars(f"paper, {task.stands_for}", theirs, colour, hollow=True))
             note = f"{note[:-1]}; hollow: the paper's {stage.agent} on {task.stands_for}."
     chart = action_bars(played[0].actions, series)
-    return Plate(f"{_slug(played[0].task)}-actions", "Proportions of the actions", chart, note)
+    return Plate(f"{_place(played[0])}-actions", "Proportions of the actions", chart, note)
 
 
 def _best(report: ExperimentReport) -> Iterator[Part]:
@@ -216,7 +241,8 @@ def _best(report: ExperimentReport) -> Iterator[Part]:
         return
     drawn = []
     for task in dict.fromkeys(stage.task for stage in report.stages):
-        pairs = [(stage, best[1]) for stage in report.stages if stage.task == task and (best := tables.best_of(stage))]
+        trained = [stage for stage in report.stages if stage.task == task and not stage.surrogate]
+        pairs = [(stage, best[1]) for stage in trained if (best := tables.best_of(stage))]
         if pairs:
             stage, episode = max(pairs, key=lambda pair: pair[1].best)
             note = f"By {stage.agent}: {percent(episode.best, 2)}."
@@ -231,7 +257,10 @@ def _final_plate(report: ExperimentReport, number: int, one: FinalRecord) -> Net
     architecture = parse_architecture(one.architecture)
     planned = _planned(report, architecture, one.task, one.profile)
     reached = percent(float(np.mean(one.reported)), 2) if one.reported else ""
-    note = f"Trained more intensively: {reached} of the {one.images}." if reached else ""
+    notes = [f"Trained more intensively: {reached} of the {one.images}."] if reached else []
+    if one.failures:
+        notes.append(f"{plural(len(one.failures), 'training')} failed: {one.failures[0]}")
+    note = " ".join(notes)
     return NetworkPlate(f"{_slug(one.task)}-final-{number}", f"{one.label}, {one.task}", architecture, planned, note)
 
 

@@ -109,8 +109,10 @@ class StageRecord:
         init: stage that the policy was taken from; empty for none.
         sigma: share of the accuracy that a pointer shift earns; `None` where there are no pointers.
         seconds: wall-clock time, of all parts of a resumed stage together.
-        networks_trained: evaluations that no store could answer.
+        networks_evaluated: different networks whose accuracy was wanted; 0 where a surrogate answers.
+        networks_trained: those of them that no store could answer for.
         interrupted: whether it stopped before its end.
+        surrogate: stage whose surrogate predicted the accuracies; empty where networks were trained.
     """
 
     name: str
@@ -124,8 +126,10 @@ class StageRecord:
     init: str = ""
     sigma: float | None = None
     seconds: float = 0.0
+    networks_evaluated: int = 0
     networks_trained: int = 0
     interrupted: bool = False
+    surrogate: str = ""
 
     @property
     def steps(self) -> int:
@@ -146,8 +150,9 @@ class FinalRecord:
         test: likewise, of the same trainings.
         parameters: trainable ones.
         seconds: of all its trainings together.
-        search_accuracy: what the search saw in it; `None` for one that was not searched.
+        search_accuracy: what the search saw in it; `None` for one that was not searched, or only predicted.
         profile: how it became a network, for its drawing; `None` draws it without shapes.
+        failures: what went wrong with trainings that have no accuracy, a sentence each.
     """
 
     task: str
@@ -160,6 +165,7 @@ class FinalRecord:
     seconds: float
     search_accuracy: float | None = None
     profile: NetworkProfile | None = None
+    failures: tuple[str, ...] = ()
 
     @property
     def reported(self) -> tuple[float, ...]:
@@ -188,6 +194,31 @@ class HardnessRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SurrogateRecord:
+    """How well a surrogate tells the networks of one task, by cross-validation: on networks that it was not fitted to.
+
+    Attributes:
+        stage: that fitted it.
+        of: stages that had its networks trained.
+        task: name of the task: of one of the subsets, where a task consists of some.
+        networks: that it was fitted to.
+        failed: further ones, whose training failed.
+        spearman: rank correlation ρ of predicted and true accuracy.
+        kendall: rank correlation τ, likewise.
+        error: standard deviation of prediction minus truth.
+    """
+
+    stage: str
+    of: tuple[str, ...]
+    task: str
+    networks: int
+    failed: int
+    spearman: float
+    kendall: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentFacts:
     """Around an experiment.
 
@@ -201,6 +232,7 @@ class ExperimentFacts:
         versions: (package, version) pairs.
         hardware: processors in words.
         commit: of the source; empty where unknown.
+        fingerprint: of all that its file says but the seed; reports that have the same differ by seed and machine.
     """
 
     command: str
@@ -212,6 +244,7 @@ class ExperimentFacts:
     versions: tuple[tuple[str, str], ...] = ()
     hardware: str = ""
     commit: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +261,7 @@ class ExperimentReport:
         stages: in their order.
         finals: likewise.
         hardness: likewise.
+        surrogates: likewise.
     """
 
     name: str
@@ -239,6 +273,7 @@ class ExperimentReport:
     stages: tuple[StageRecord, ...] = ()
     finals: tuple[FinalRecord, ...] = ()
     hardness: tuple[HardnessRecord, ...] = ()
+    surrogates: tuple[SurrogateRecord, ...] = ()
 
     def task(self, name: str) -> TaskRecord:
         """Return the task of that name; one that a stage names must be there."""

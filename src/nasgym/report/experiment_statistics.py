@@ -13,8 +13,8 @@ from nasgym.report.statistics import Interval
 
 BLOCK = 50
 """Episodes that the paper takes together."""
-FEWEST_BLOCKS = 10
-"""With fewer blocks of 50 than these, blocks are smaller."""
+FEWEST_BLOCKS, MOST_BLOCKS = 10, 400
+"""With fewer blocks of 50 than these blocks are smaller, with more they are larger."""
 RESAMPLES = 2000
 PART = 5
 """The beginning and the end of a stage are its first and last fifth."""
@@ -55,12 +55,14 @@ class SignedRank:
 
 
 def block_size(episodes: int) -> int:
-    """Return how many episodes are taken together: 50, as in the paper, or fewer where that leaves too few blocks.
+    """Return how many episodes are taken together: 50, as in the paper, unless that makes too few blocks or too many.
 
-    >>> block_size(2000), block_size(500), block_size(120), block_size(3)
-    (50, 50, 12, 1)
+    >>> block_size(2000), block_size(500), block_size(120), block_size(3), block_size(200_000)
+    (50, 50, 12, 1, 500)
     """
-    return BLOCK if episodes >= BLOCK * FEWEST_BLOCKS else max(1, episodes // FEWEST_BLOCKS)
+    if episodes >= BLOCK * FEWEST_BLOCKS:
+        return max(BLOCK, episodes // MOST_BLOCKS)
+    return max(1, episodes // FEWEST_BLOCKS)
 
 
 def blocks(values: Sequence[float], size: int) -> Blocks:

@@ -44,6 +44,7 @@ def running_times(report: ExperimentReport, paper: Paper) -> Grid:
             stage.name,
             stage.task,
             integer(stage.steps),
+            integer(stage.networks_evaluated),
             integer(stage.networks_trained),
             duration(stage.seconds),
             *_paper_cells(paper.stage(stage, report.task(stage.task))),
@@ -51,7 +52,7 @@ def running_times(report: ExperimentReport, paper: Paper) -> Grid:
         for stage in report.stages
     )
     headings = (
-        *("Stage", "Task", "Steps", "Networks trained", "Time"),
+        *("Stage", "Task", "Steps", "Networks evaluated", "Of these trained", "Time"),
         *("Paper: data set, agent", "Paper: steps", "Paper: time on a K40m", "Paper: where"),
     )
     return Grid(headings, rows, 2, codes=())
@@ -65,7 +66,13 @@ def best_networks(report: ExperimentReport) -> Grid:
         if best is not None:
             number, episode = best
             rows.append(
-                (stage.name, stage.task, episode.best_network or UNKNOWN, percent(episode.best, 2), integer(number))
+                (
+                    stage.name,
+                    stage.task,
+                    episode.best_network or UNKNOWN,
+                    percent(episode.best, 2) + (", predicted" if stage.surrogate else ""),
+                    integer(number),
+                )
             )
     return Grid(("Stage", "Task", "Network", "Accuracy", "Found in episode"), tuple(rows), 3, codes=(2,))
 
@@ -139,6 +146,24 @@ def hardness(report: ExperimentReport, paper: Paper) -> Grid:
     return Grid(headings, tuple(rows))
 
 
+def surrogates(report: ExperimentReport) -> Grid:
+    """Return how well surrogates tell the networks of their tasks."""
+    rows = tuple(
+        (
+            one.stage,
+            ", ".join(one.of),
+            one.task,
+            integer(one.networks),
+            integer(one.failed),
+            *(_minus(f"{value:.3f}") for value in (one.spearman, one.kendall)),
+            percent(one.error),
+        )
+        for one in report.surrogates
+    )
+    headings = ("Stage", "Fitted to", "Task", "Networks", "Failed", "Spearman ρ", "Kendall τ", "Error")
+    return Grid(headings, rows, 3, codes=())
+
+
 def data(report: ExperimentReport) -> Grid:
     """Return what the tasks are."""
     rows = tuple(
@@ -159,6 +184,10 @@ def _paper_cells(theirs: PaperStage | None) -> tuple[str, str, str, str]:
         return (UNKNOWN,) * 4
     agent = _PAPER_AGENTS[theirs.agent.value]
     return f"{theirs.dataset}, {agent}", integer(theirs.steps), _hours(theirs.hours), theirs.table or UNKNOWN
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _hours(hours: float | None) -> str:

@@ -102,6 +102,23 @@ def proportion_interval(share: float, n: int) -> Interval:
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """Return the mean of independent values with its 95 % interval by Student's t; `None` for fewer than two.
+
+    >>> found = mean_interval([1.0, 2.0, 3.0])  # 2 ± 4.303 / √3
+    >>> round(found.low, 3), found.estimate, round(found.high, 3)
+    (-0.484, 2.0, 4.484)
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    if n < 2:
+        return None
+    mean = float(np.mean(values))
+    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / sqrt(n)
+    return Interval(mean, mean - half, mean + half)
+
+
 @dataclass(frozen=True, slots=True)
 class ClassResult:
     """How one class fared.

@@ -5,6 +5,7 @@ histogram boosting (`python -m benchmarks.surrogates`); arrays, because a pickle
 would give other trees with another version of scikit-learn.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,18 @@ MIN_NETWORKS = 20
 """Networks with an accuracy that a task needs."""
 
 
-def fit_surrogate(table: Table, out: str | Path, *, seed: int = 0) -> Surrogate:
+def fit_surrogate(
+    table: Table, out: str | Path, *, seed: int = 0, fitted: Callable[[int], None] = lambda _: None
+) -> Surrogate:
     """Fit a model to each task of `table`, write them to `out`, and return them as an estimator.
 
     A network's accuracy is the mean of its repeats; failures are left out.
+
+    Args:
+        table: what is known.
+        out: where the surrogate goes.
+        seed: of folds and trees.
+        fitted: told after each task how many have a model.
 
     Raises:
         TableError: a task has too few networks, or the file cannot be written.
@@ -57,6 +66,7 @@ def fit_surrogate(table: Table, out: str | Path, *, seed: int = 0) -> Surrogate:
         inputs, wanted = features[known], targets[known]
         fits.append(_cross_validated(inputs, wanted, _seed_to_seed(table, number), seed))
         forests.append(_fitted(inputs, wanted, seed))
+        fitted(len(forests))
     description = {
         "table": table.description.to_json(),
         "table_sha256": table.digest,

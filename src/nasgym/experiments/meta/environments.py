@@ -107,7 +107,7 @@ def search_space(settings: EnvironmentSettings, source: Source) -> SearchSpace:
             f"Table {source.description.name!r} does not say which search space its networks are from; "
             "name one in environment.space."
         )
-    return load_space(name)
+    return load_space(name, max_layers=settings.max_layers)
 
 
 def space_text(space: SearchSpace) -> str:

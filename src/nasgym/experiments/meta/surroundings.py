@@ -1,5 +1,6 @@
 """What a meta-training or meta-test happens in: whoever watches, folders, worker processes."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -8,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nasgym.evaluation import EvaluationKey, EvaluationRequest, Outcome, OutcomeCache
+from nasgym.evaluation.outcome import in_words
 from nasgym.executors import ProcessWorker, WorkerExecutor, usable_cores
 from nasgym.experiments.meta.config import WorkerSettings
 from nasgym.experiments.meta.events import Listener
 from nasgym.experiments.meta.tasks import Source
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class MetaSurroundings:
 
 @dataclass(frozen=True)
 class Heard:
-    """A cache that tells of every outcome that it is given to keep.
+    """A cache that tells of every outcome that it is given to keep, and logs it.
 
     Attributes:
         cache: that keeps them.
@@ -56,6 +60,7 @@ class Heard:
     def put(self, request: EvaluationRequest, key: EvaluationKey, outcome: Outcome) -> None:
         """Keep `outcome`, and tell."""
         self.cache.put(request, key, outcome)
+        _log.info("Trained %s on %s: %s", request.architecture, request.task.name, in_words(outcome))
         self.hear()
 
 

@@ -160,8 +160,8 @@ class _Training:
             if status is not RunStatus.FINISHED:
                 self._store.finish_run(self._reference.run, status)
                 self._write_reference()
-        self._store.finish_run(self._reference.run, status, result.as_json())
         write_json(self._workspace.result, result.as_json())
+        self._store.finish_run(self._reference.run, status, result.as_json())
         return result
 
     def _complete(self) -> TrainingResult:

@@ -1,21 +1,26 @@
 """One typed configuration of an experiment: tasks, agents, and stages that are done one after the other."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from nasgym.core.errors import ConfigurationError, nearest
-from nasgym.experiments.config import Count, Section, explain, merged, read_config
+from nasgym.experiments.config import Section, explain, merged, read_config
 from nasgym.experiments.meta.config import AgentSettings, EnvironmentSettings, TaskSettings, split_agent
-from nasgym.report.experiment_report import PaperAgent
+from nasgym.experiments.stages.kinds import (
+    FinalStage,
+    FrozenStage,
+    Stage,
+    TrainStage,
+    WalkStage,
+    refuse_wrong_sources,
+)
 
-Names = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
-]
-"""One name or several."""
 Agent = Annotated[AgentSettings, BeforeValidator(split_agent)]
 
 
@@ -27,125 +32,6 @@ class ExperimentTask(TaskSettings):
     """
 
     paper: str = ""
-
-
-class StageSettings(Section):
-    """What all stages have.
-
-    Attributes:
-        tasks: names of tasks of the experiment.
-        environment: settings that differ from those of the experiment.
-        seed: of everything in it; that of the experiment if left out.
-        paper: agent of arXiv 1911.03769 whose place it takes: `dmrl`, `dqn` or `random`; none if left out.
-        label: what figures call the agent; its name if left out.
-    """
-
-    tasks: Names
-    environment: dict[str, Any] = Field(default_factory=dict)
-    seed: Annotated[int, Field(ge=0)] | None = None
-    paper: PaperAgent | None = None
-    label: str | None = None
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The stages, of this experiment or `EXPERIMENT/STAGE` of one beside it, that must be finished before."""
-        return ()
-
-
-class TrainStage(StageSettings):
-    """An agent learns.
-
-    Attributes:
-        kind: `train`.
-        agent: name of an agent of the experiment.
-        steps: of all environments together.
-        init: stage whose policy it begins with; new weights if left out.
-    """
-
-    kind: Literal["train"]
-    agent: str
-    steps: Count
-    init: str | None = None
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The stage whose policy it begins with."""
-        return () if self.init is None else (self.init,)
-
-
-class FrozenStage(StageSettings):
-    """A policy plays and learns nothing.
-
-    Attributes:
-        kind: `frozen`.
-        policy: stage in which it was trained.
-        steps: of all environments together.
-        greedy: whether it takes its most probable action, instead of drawing one.
-    """
-
-    kind: Literal["frozen"]
-    policy: str
-    steps: Count
-    greedy: bool = False
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The stage in which the policy was trained."""
-        return (self.policy,)
-
-
-class WalkStage(StageSettings):
-    """Actions are drawn, all alike: of those that lead somewhere where the environment has masks, else of all.
-
-    Attributes:
-        kind: `walk`.
-        steps: of all environments together.
-    """
-
-    kind: Literal["walk"]
-    steps: Count
-
-
-class HardnessStage(StageSettings):
-    """A short walk on each of its tasks, to see how hard they are (arXiv 1911.03769, appendix A).
-
-    Attributes:
-        kind: `hardness`.
-        steps: on each task.
-    """
-
-    kind: Literal["hardness"]
-    steps: Count
-
-
-class FinalStage(StageSettings):
-    """The best networks of another stage are trained for long, several times.
-
-    Attributes:
-        kind: `final`.
-        best_of: stage that found them.
-        networks: how many.
-        trainings: of each, with as many seeds.
-        profile: whose final recipe is followed.
-        epochs: the profile's own number if left out.
-        beside: networks that have a name, trained as often in their own profile.
-    """
-
-    kind: Literal["final"]
-    best_of: str
-    networks: Count = 2
-    trainings: Count = 5
-    profile: str = "paper-intensive"
-    epochs: Count | None = None
-    beside: tuple[str, ...] = ()
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The stage that found the networks."""
-        return (self.best_of,)
-
-
-Stage = TrainStage | FrozenStage | WalkStage | HardnessStage | FinalStage
 
 
 class ExperimentConfig(Section):
@@ -178,19 +64,32 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        before: list[str] = []
+        before: dict[str, Stage] = {}
         for name, stage in self.stages.items():
             for task in stage.tasks:
                 _known(task, self.tasks, f"stages.{name}.tasks", "task")
             if isinstance(stage, TrainStage):
                 _known(stage.agent, self.agents, f"stages.{name}.agent", "agent")
-            elif not isinstance(stage, HardnessStage) and len(stage.tasks) > 1:
+            elif isinstance(stage, FrozenStage | WalkStage | FinalStage) and len(stage.tasks) > 1:
                 raise ValueError(f"stages.{name}.tasks: a stage of kind {stage.kind!r} has one task")
             for source in stage.sources:
-                if "/" not in source or isinstance(stage, FinalStage):
+                if "/" not in source or source not in stage.policies:
                     _known(source, before, f"stages.{name}", "earlier stage")
-            before.append(name)
+            refuse_wrong_sources(name, stage, before)
+            before[name] = stage
         return self
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides the results but the seed, in short: equal for two that differ by seed and folder of data only.
+
+        The classes of random subsets depend on what their source is called, its folder included.
+        """
+        settings = self.model_dump(mode="json", exclude={"seed", "title", "scaled"})
+        for task in settings["tasks"].values():
+            if task["subsets"] is None:
+                task["source"] = Path(task["source"]).name
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
     def environment_of(self, stage: str) -> EnvironmentSettings:
         """Return how networks are built and rewarded in a stage.
@@ -221,7 +120,7 @@ class _Defaults:
 _DEFAULTS = (_Defaults("task", "tasks"), _Defaults("stage", "stages"))
 
 
-def read_experiment(file: Path, data: Path | None = None) -> ExperimentConfig:
+def read_experiment(file: Path, data: Path | None = None, seed: int | None = None) -> ExperimentConfig:
     """Return the experiment in a TOML file.
 
     `extends` names a file beside it, whose settings hold where this one says nothing else. `[defaults.task]` and
@@ -230,6 +129,7 @@ def read_experiment(file: Path, data: Path | None = None) -> ExperimentConfig:
     Args:
         file: of the experiment.
         data: folder that the tasks' sources are in; sources stand for themselves if `None`.
+        seed: in place of the file's; at least 0.
 
     Raises:
         ConfigurationError: a file cannot be read, extends itself, or has an unknown key or a wrong value.
@@ -248,6 +148,8 @@ def read_experiment(file: Path, data: Path | None = None) -> ExperimentConfig:
         raise ConfigurationError(f"In {file}: unknown key 'defaults.{unknown}'.{nearest(unknown, known)}")
     if data is not None:
         settings["tasks"] = {name: _placed(task, data) for name, task in settings.get("tasks", {}).items()}
+    if seed is not None:
+        settings["seed"] = seed
     try:
         return ExperimentConfig.model_validate(settings)
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """An experiment as a value: its tasks, and what the store holds of its stages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +12,17 @@ from nasgym.experiments.meta.agents import agent_named
 from nasgym.experiments.meta.config import TaskSettings, TasksSettings
 from nasgym.experiments.meta.environments import search_space
 from nasgym.experiments.meta.tasks import Source, open_source
-from nasgym.experiments.stages.config import ExperimentConfig, FinalStage, Stage, TrainStage
+from nasgym.experiments.stages.config import ExperimentConfig
 from nasgym.experiments.stages.episodes import Networks, played_episodes, traced_episodes
 from nasgym.experiments.stages.home import ExperimentSurroundings, known_run
+from nasgym.experiments.stages.kinds import FinalStage, Stage, SurrogateStage, TrainStage
 from nasgym.experiments.stages.retraining import contenders
 from nasgym.report.experiment_report import EpisodeRecord
 from nasgym.store import Store
 from nasgym.tasks import ImageTask
+
+_DECIDING = ("space", "profile", "estimator")
+"""Settings of an environment that decide what networks there are, and how good they turn out."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,27 @@ class Experiment:
                 if isinstance(stage, FinalStage):
                     training_profile(stage.profile)
                     contenders((), stage)
+                self._check_surrogate(name, stage)
         for name in dict.fromkeys(task for stage in self.chosen(only).values() for task in stage.tasks):
             self.members(name)
+
+    def _check_surrogate(self, name: str, stage: Stage) -> None:
+        """Refuse a surrogate whose networks are made in several ways, or a training that wants more than it knows."""
+        environment = self.config.environment_of(name)
+        concerned: tuple[str, ...] = stage.of if isinstance(stage, SurrogateStage) else ()
+        if isinstance(stage, TrainStage) and stage.surrogate is not None:
+            concerned = (stage.surrogate,)
+            if environment.describe_task:
+                raise ConfigurationError("A surrogate knows no images to describe: leave out describe_task.")
+        for other in concerned:
+            theirs = self.config.environment_of(other)
+            for setting in _DECIDING:
+                if getattr(environment, setting) != getattr(theirs, setting):
+                    raise ConfigurationError(
+                        f"environment.{setting} is {getattr(environment, setting)!r} here and "
+                        f"{getattr(theirs, setting)!r} in stage {other!r}; a surrogate tells of one kind of networks, "
+                        "trained in one way."
+                    )
 
     @cached_property
     def _source(self) -> Source:
@@ -96,6 +119,25 @@ class Experiment:
         if len(members) != (settings.subsets or 1):
             raise ConfigurationError(f"Task {name!r} is several; give samples, epochs and limits one number each.")
         return members
+
+    def distinct(self, names: Iterable[str]) -> dict[str, ImageTask]:
+        """Return the tasks that tasks of the experiment are made of by the fingerprint of their data.
+
+        Of several with the same data, as subsets may happen to be, the first stands for all.
+
+        Raises:
+            DataError: as `members`.
+            ConfigurationError: as `members`; or two have the same data, and are trained on in different ways.
+        """
+        found: dict[str, ImageTask] = {}
+        for task in (member for name in names for member in self.members(name)):
+            first = found.setdefault(task.fingerprint, task)
+            if first.fidelity != task.fidelity:
+                raise ConfigurationError(
+                    f"Tasks {first.name!r} ({first.fidelity}) and {task.name!r} ({task.fidelity}) have the same data; "
+                    "a surrogate knows one way to train on them."
+                )
+        return found
 
     def _make(self, name: str, settings: TaskSettings) -> tuple[ImageTask, ...]:
         if settings not in self._made:

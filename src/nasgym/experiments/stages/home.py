@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from nasgym.core.errors import ConfigurationError
 from nasgym.experiments.meta.config import WorkerSettings
 from nasgym.experiments.meta.workspace import MetaWorkspace, begun_in, workspace_for
+from nasgym.experiments.results import write_json
 from nasgym.experiments.stages.events import Event, Listener
-from nasgym.experiments.workspace import RunReference, read_reference, write_reference
+from nasgym.experiments.workspace import RUNS, RunReference, read_reference, write_reference
 from nasgym.store import DEFAULT_STORE, RunStatus, Store
 
 COMMAND = "experiment"
@@ -68,7 +70,7 @@ class ExperimentSurroundings:
 
 
 class StageRun:
-    """The run of a stage that is no meta-training: begun or gone on with, and ended whatever happens.
+    """The run of a stage that is no meta-training: begun or gone on with, and ended whatever happens in its context.
 
     Args:
         store: that holds it.
@@ -98,6 +100,15 @@ class StageRun:
         self.id = reference.run
         self._write()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._stop(interrupted=issubclass(kind, KeyboardInterrupt))
+
     @property
     def seconds(self) -> float:
         """Spent on it so far, earlier parts included."""
@@ -108,13 +119,14 @@ class StageRun:
         if time.monotonic() - self._written_at >= SECONDS_BETWEEN_NOTES:
             self._write()
 
-    def stop(self, *, interrupted: bool) -> None:
+    def _stop(self, *, interrupted: bool) -> None:
         """End this part before the end of the stage."""
         self._store.finish_run(self.id, RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED)
         self._write()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """End the stage."""
+        """End the stage: write `result.json`, and then say so in the store, so that no kill leaves the latter alone."""
+        write_json(self._workspace.result, result)
         self._store.finish_run(self.id, RunStatus.FINISHED, result)
         self._write()
 
@@ -131,6 +143,22 @@ def stage_folder(around: ExperimentSurroundings, name: str) -> MetaWorkspace:
         ConfigurationError: it cannot be made.
     """
     return workspace_for(around.stage(name).folder, name)
+
+
+def results_folder(name: str, seed: int | None) -> Path:
+    """Return where the results of an experiment are unless the user says otherwise.
+
+    Experiments with a seed of their own lie beside each other, so that one finds the policies of another with the
+    same seed.
+
+    Args:
+        name: of the experiment.
+        seed: in place of the file's; `None` for that of the file.
+
+    >>> results_folder("small-1", None).as_posix(), results_folder("small-1", 2).as_posix()
+    ('runs/small-1', 'runs/seed-2/small-1')
+    """
+    return (RUNS if seed is None else RUNS / f"seed-{seed}") / name
 
 
 def known_run(workspace: MetaWorkspace) -> RunReference | None:
@@ -150,7 +178,8 @@ def refuse_unfinished(around: ExperimentSurroundings, stage: str, source: str) -
     """
     if not around.stage(source).result.exists():
         experiment = source.rpartition("/")[0]
-        what = f"experiment {experiment!r} first, with --out {around.out.parent / experiment}" if experiment else "it"
+        place = f"--out {around.out.parent / experiment} and the same seed"
+        what = f"experiment {experiment!r} first, with {place}" if experiment else "it"
         raise ConfigurationError(
             f"Stage {stage!r} builds on stage {source!r}, which is not finished in {around.stage(source).folder}: "
             f"run {what}."

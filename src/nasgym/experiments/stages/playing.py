@@ -19,7 +19,6 @@ from nasgym.experiments.meta.surroundings import Heard, training_executor
 from nasgym.experiments.meta.tasks import Source
 from nasgym.experiments.meta.training import WorkerDiedError
 from nasgym.experiments.meta.watching import Environments
-from nasgym.experiments.results import write_json
 from nasgym.experiments.stages.events import StageWent
 from nasgym.experiments.stages.home import ExperimentSurroundings, StageRun, stage_folder
 from nasgym.store import EvaluationQuery, PlayedMetaEpisode, Store
@@ -106,21 +105,15 @@ def play_stage(play: Play, source: Source, store: Store, around: ExperimentSurro
         KeyboardInterrupt: stopped by the user; the same call goes on.
     """
     workspace = stage_folder(around, play.name)
-    run = StageRun(store, around.location, workspace, play.settings, play.seed)
-    ended = interrupted = False
-    try:
-        with training_executor(around.workers, source) as executor:
-            telling = _Telling(around, run)
-            observation = Observing.COMPACT if play.policy is None else Observing(play.policy.agent.observation)
-            cache = Heard(store.for_run(run.id), telling.trained)
-            maker = EnvironmentMaker(play.environment, source, cache, executor, observation)
-            rows: list[PlayedMetaEpisode] = []
-            for members in play.tasks:
-                for task in members:
-                    played = _play_on(task, max(1, play.steps // len(members)), play, maker, telling)
-                    more = meta_episode_rows(played, run.id, play.kind, task.name)
-                    rows += [replace(row, number=len(rows) + row.number) for row in more]
-            store.training_log().save_meta_episodes(rows)
+    with StageRun(store, around.location, workspace, play.settings, play.seed) as run:
+        try:
+            rows = _play_all(play, source, store, around, run)
+        except BrokenExecutor as error:
+            raise WorkerDiedError(
+                f"Stage {play.name!r}: a process that trained a network died ({error}), perhaps for want of memory. "
+                "Every finished evaluation is kept: give the same command again, with fewer --workers."
+            ) from error
+        store.training_log().save_meta_episodes(rows)
         result = {
             "episodes": sum(len(row.rewards) for row in rows),
             "evaluations": sum(1 for _ in store.evaluations(EvaluationQuery(run=run.id))),
@@ -128,19 +121,24 @@ def play_stage(play: Play, source: Source, store: Store, around: ExperimentSurro
             "seconds": round(run.seconds, 3),
         }
         run.finish(result)
-        write_json(workspace.result, result)
-        ended = True
-    except BrokenExecutor as error:
-        raise WorkerDiedError(
-            f"Stage {play.name!r}: a process that trained a network died ({error}), perhaps for want of memory. Every "
-            "finished evaluation is kept: give the same command again, with fewer --workers."
-        ) from error
-    except KeyboardInterrupt:
-        interrupted = True
-        raise
-    finally:
-        if not ended:
-            run.stop(interrupted=interrupted)
+
+
+def _play_all(
+    play: Play, source: Source, store: Store, around: ExperimentSurroundings, run: StageRun
+) -> list[PlayedMetaEpisode]:
+    """Return what is played on all tasks."""
+    rows: list[PlayedMetaEpisode] = []
+    with training_executor(around.workers, source) as executor:
+        telling = _Telling(around, run)
+        observation = Observing.COMPACT if play.policy is None else Observing(play.policy.agent.observation)
+        cache = Heard(store.for_run(run.id), telling.trained)
+        maker = EnvironmentMaker(play.environment, source, cache, executor, observation)
+        for members in play.tasks:
+            for task in members:
+                played = _play_on(task, max(1, play.steps // len(members)), play, maker, telling)
+                more = meta_episode_rows(played, run.id, play.kind, task.name)
+                rows += [replace(row, number=len(rows) + row.number) for row in more]
+    return rows
 
 
 def _play_on(task: Task, steps: int, play: Play, maker: EnvironmentMaker, telling: _Telling) -> Played:

@@ -10,17 +10,20 @@ from nasgym.data import Part
 from nasgym.evaluation.recipes import training_profile
 from nasgym.experiments.config import flat
 from nasgym.experiments.meta.environments import action_labels
-from nasgym.experiments.stages.config import (
+from nasgym.experiments.stages.evaluations import evaluated_networks
+from nasgym.experiments.stages.experiment import Experiment
+from nasgym.experiments.stages.home import known_run
+from nasgym.experiments.stages.kinds import (
     FinalStage,
     FrozenStage,
     HardnessStage,
     Stage,
+    SurrogateStage,
     TrainStage,
     WalkStage,
 )
-from nasgym.experiments.stages.experiment import Experiment
-from nasgym.experiments.stages.home import known_run
 from nasgym.experiments.stages.retraining import read_trainings
+from nasgym.experiments.stages.surrogates import read_fits
 from nasgym.report.experiment_report import (
     ExperimentFacts,
     ExperimentReport,
@@ -28,6 +31,7 @@ from nasgym.report.experiment_report import (
     HardnessRecord,
     StageKind,
     StageRecord,
+    SurrogateRecord,
     TaskRecord,
 )
 from nasgym.report.experiment_writing import write_experiment
@@ -58,12 +62,15 @@ def experiment_report(experiment: Experiment, store: Store) -> ExperimentReport:
     stages: list[StageRecord] = []
     finals: list[FinalRecord] = []
     hardness: list[HardnessRecord] = []
+    surrogates: list[SurrogateRecord] = []
     for name, stage in begun.items():
         match stage:
             case FinalStage():
                 finals += _finals(experiment, name, stage)
             case HardnessStage():
                 hardness += _hardness(experiment, name, stage, store)
+            case SurrogateStage():
+                surrogates += _surrogates(experiment, name, stage)
             case TrainStage() | FrozenStage() | WalkStage():
                 stages += _stages(experiment, name, stage, store)
             case _:
@@ -79,6 +86,7 @@ def experiment_report(experiment: Experiment, store: Store) -> ExperimentReport:
         stages=tuple(stages),
         finals=tuple(finals),
         hardness=tuple(hardness),
+        surrogates=tuple(surrogates),
     )
 
 
@@ -89,12 +97,19 @@ def _stages(
     run, seconds = _run(experiment, name, store)
     episodes = experiment.episodes(name, store)
     steps = sum(episode.length for episode in episodes)
+    record = _record(experiment, name, stage, run, store)
     for task in stage.tasks:
         mine = tuple(replace(one, task="") for one in episodes if one.task in ("", task))
         share = sum(one.length for one in mine) / steps if steps else 1 / len(stage.tasks)
-        record = _record(experiment, name, stage, run, store)
         trained = _trained(run, store, experiment.members(task) if len(stage.tasks) > 1 else ())
-        yield replace(record, task=task, episodes=mine, seconds=share * seconds, networks_trained=trained)
+        yield replace(
+            record,
+            task=task,
+            episodes=mine,
+            seconds=share * seconds,
+            networks_evaluated=_evaluated(experiment, name, task, store),
+            networks_trained=trained,
+        )
 
 
 def _record(
@@ -107,22 +122,55 @@ def _record(
     return StageRecord(
         name=name,
         kind=StageKind(stage.kind),
-        agent=stage.label or (stage.agent if isinstance(stage, TrainStage) else _LABELS[stage.kind]),
+        agent=_agent(stage),
         paper_agent=stage.paper,
         task=stage.tasks[0],
         actions=action_labels(space),
         episodes=(),
         entropies=tuple((row.steps, row.entropy) for row in updates if row.entropy is not None),
-        init=next(iter(stage.sources), ""),
+        init=next(iter(stage.policies), ""),
         sigma=environment.shift_reward if has_pointers else None,
         interrupted=not experiment.around.stage(name).result.exists(),
+        surrogate=_surrogate_of(stage),
     )
+
+
+def _agent(stage: TrainStage | FrozenStage | WalkStage) -> str:
+    """Return what figures call the agent of a stage; that of one whose accuracies are predictions tells it."""
+    name = stage.label or (stage.agent if isinstance(stage, TrainStage) else _LABELS[stage.kind])
+    surrogate = _surrogate_of(stage)
+    return f"{name} (predictions of {surrogate})" if surrogate else name
+
+
+def _surrogate_of(stage: Stage) -> str:
+    """Return the stage whose surrogate answers in a stage; empty where networks are trained."""
+    return (stage.surrogate or "") if isinstance(stage, TrainStage) else ""
+
+
+def _surrogates(experiment: Experiment, name: str, stage: SurrogateStage) -> list[SurrogateRecord]:
+    workspace = experiment.around.stage(name)
+    if not workspace.result.exists():
+        return []
+    return [
+        SurrogateRecord(
+            stage=name,
+            of=stage.of,
+            task=one.task,
+            networks=one.networks,
+            failed=one.failed,
+            spearman=one.fit.spearman,
+            kendall=one.fit.kendall,
+            error=one.fit.error,
+        )
+        for one in read_fits(workspace)
+    ]
 
 
 def _finals(experiment: Experiment, name: str, stage: FinalStage) -> list[FinalRecord]:
     workspace = experiment.around.stage(name)
     if not workspace.result.exists():
         return []
+    predicted = bool(_surrogate_of(experiment.config.stages[stage.best_of]))
     return [
         FinalRecord(
             task=stage.tasks[0],
@@ -133,8 +181,9 @@ def _finals(experiment: Experiment, name: str, stage: FinalStage) -> list[FinalR
             test=one.test,
             parameters=one.parameters,
             seconds=one.seconds,
-            search_accuracy=one.contender.search_accuracy,
+            search_accuracy=None if predicted else one.contender.search_accuracy,
             profile=training_profile(one.contender.profile).network,
+            failures=one.failures,
         )
         for one in read_trainings(workspace)
     ]
@@ -168,20 +217,21 @@ def _facts(experiment: Experiment, begun: dict[str, Stage], store: Store) -> Exp
     runs = [_run(experiment, name, store) for name in begun]
     config = experiment.config
     if not runs:
-        return ExperimentFacts(command=experiment.around.command)
+        return ExperimentFacts(command=experiment.around.command, fingerprint=config.fingerprint)
     first = min((run for run, _ in runs), key=lambda run: run.started_at)
     provenance = first.provenance
     chosen = flat({"environment": config.environment.model_dump(mode="json")})
     return ExperimentFacts(
         command=experiment.around.command,
         settings=tuple((name, str(value)) for name, value in chosen.items() if value is not None),
-        seeds=tuple(sorted({config.seed if stage.seed is None else stage.seed for stage in begun.values()})),
+        seeds=tuple(sorted({run.seed for run, _ in runs})),
         store=without_password(experiment.around.location),
         started=f"{first.started_at:%Y-%m-%d %H:%M} UTC",
         seconds=sum(seconds for _, seconds in runs),
         versions=tuple(provenance.versions.items()),
         hardware=f"{provenance.hardware.get('processor', '')}, {provenance.hardware.get('cores', '?')} cores",
         commit=provenance.git_commit or "",
+        fingerprint=config.fingerprint,
     )
 
 
@@ -195,6 +245,14 @@ def _run(experiment: Experiment, name: str, store: Store) -> tuple[Run, float]:
     if workspace.result.exists():
         seconds = float(json.loads(workspace.result.read_text(encoding="utf-8"))["seconds"])
     return store.run(reference.run), seconds
+
+
+def _evaluated(experiment: Experiment, name: str, task: str, store: Store) -> int:
+    """Return how many different networks a stage wanted to know the accuracy of, on one of its tasks."""
+    if _surrogate_of(experiment.config.stages[name]):
+        return 0
+    members = {member.fingerprint: member for member in experiment.members(task)}
+    return len(evaluated_networks(experiment, (name,), members, store))
 
 
 def _trained(run: Run, store: Store, tasks: Sequence[ImageTask]) -> int:

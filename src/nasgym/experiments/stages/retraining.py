@@ -17,11 +17,11 @@ from nasgym.executors import InProcessExecutor, Workforce
 from nasgym.experiments.final_training import FINALISTS, FinalJob, FinalRound, FinalSettings, train_all
 from nasgym.experiments.meta.surroundings import worker_executor
 from nasgym.experiments.meta.workspace import MetaWorkspace
-from nasgym.experiments.results import write_json
-from nasgym.experiments.stages.config import FinalStage
 from nasgym.experiments.stages.events import StageWent
 from nasgym.experiments.stages.home import ExperimentSurroundings, StageRun, stage_folder
+from nasgym.experiments.stages.kinds import FinalStage
 from nasgym.experiments.workspace import Workspace
+from nasgym.networks.plan import plan
 from nasgym.networks.profiles import NAMED_ARCHITECTURES
 from nasgym.store import Step, Store
 from nasgym.tasks import ImageTask
@@ -102,7 +102,7 @@ class Retraining:
         stage: its settings.
         task: that networks are trained on.
         contenders: the networks.
-        seed: of the first training; the others follow it.
+        seed: of the stage; its first training has this times the number of trainings, so that no two seeds share one.
         settings: all that decides what comes out, as JSON values.
     """
 
@@ -124,9 +124,7 @@ def retrain(work: Retraining, store: Store, around: ExperimentSurroundings) -> N
         KeyboardInterrupt: stopped by the user; the same call goes on.
     """
     workspace = stage_folder(around, work.name)
-    run = StageRun(store, around.location, workspace, work.settings, work.seed)
-    ended = interrupted = False
-    try:
+    with StageRun(store, around.location, workspace, work.settings, work.seed) as run:
         jobs = list(_jobs(work, store, run.id, workspace.folder))
         steps: dict[int, Step] = {}
         with Workforce(lambda: _executor(around)) as workforce:
@@ -141,17 +139,9 @@ def retrain(work: Retraining, store: Store, around: ExperimentSurroundings) -> N
             "seconds": round(run.seconds, 3),
         }
         run.finish(result)
-        write_json(workspace.result, result)
         for final, _ in jobs:
             if final.workspace is not None:
                 shutil.rmtree(final.workspace.folder, ignore_errors=True)
-        ended = True
-    except KeyboardInterrupt:
-        interrupted = True
-        raise
-    finally:
-        if not ended:
-            run.stop(interrupted=interrupted)
 
 
 def read_trainings(workspace: MetaWorkspace) -> tuple[Trainings, ...]:
@@ -181,13 +171,12 @@ def _executor(around: ExperimentSurroundings) -> Executor:
 def _jobs(work: Retraining, store: Store, run: str, folder: Path) -> list[tuple[FinalRound, FinalJob]]:
     """Return the trainings, numbered by network and then by seed."""
     scored = len(work.task.labels(Part.TEST)) > 0
+    first = work.seed * work.stage.trainings
     jobs = []
     for place, contender in enumerate(work.contenders):
         profile = training_profile(contender.profile)
         for number in range(work.stage.trainings):
-            settings = FinalSettings(
-                profile, work.stage.epochs or profile.final.epochs, None, "auto", work.seed + number
-            )
+            settings = FinalSettings(profile, work.stage.epochs or profile.final.epochs, None, "auto", first + number)
             weights = Workspace(folder / f"{profile.name}-{number + 1}") if scored else None
             step = place * work.stage.trainings + number
             job = FinalJob(FINALISTS, step, parse_architecture(contender.architecture))
@@ -216,10 +205,16 @@ def _trainings(
         contender=contender,
         validation=tuple(outcome.accuracy for outcome in completed),
         test=tuple(test),
-        parameters=completed[0].metrics.parameters if completed else 0,
+        parameters=_parameters(contender, work.task),
         seconds=sum(outcome.metrics.seconds for outcome in completed),
         failures=tuple(outcome.message for outcome in outcomes if not isinstance(outcome, Completed)),
     )
+
+
+def _parameters(contender: Contender, task: ImageTask) -> int:
+    """Return how many parameters a network has, be it trained or not."""
+    architecture, profile = parse_architecture(contender.architecture), training_profile(contender.profile).network
+    return plan(architecture, task.input_shape, task.n_classes, profile).parameters
 
 
 def _test_accuracy(weights: Path, task: ImageTask) -> float:

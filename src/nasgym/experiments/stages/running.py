@@ -14,12 +14,22 @@ from nasgym.experiments.meta.stored import StoredAgent
 from nasgym.experiments.meta.surroundings import MetaSurroundings
 from nasgym.experiments.meta.training import meta_train
 from nasgym.experiments.meta.workspace import begun_in
-from nasgym.experiments.stages.config import FinalStage, FrozenStage, HardnessStage, Stage, TrainStage, WalkStage
+from nasgym.experiments.stages.evaluations import evaluated_networks
 from nasgym.experiments.stages.events import StageBegun, StageEnded, StageWent
 from nasgym.experiments.stages.experiment import Experiment
 from nasgym.experiments.stages.home import refuse_unfinished
+from nasgym.experiments.stages.kinds import (
+    FinalStage,
+    FrozenStage,
+    HardnessStage,
+    Stage,
+    SurrogateStage,
+    TrainStage,
+    WalkStage,
+)
 from nasgym.experiments.stages.playing import Play, play_stage
 from nasgym.experiments.stages.retraining import Contender, Retraining, contenders, retrain
+from nasgym.experiments.stages.surrogates import Fitting, answered_tasks, fit_stage
 from nasgym.networks.plan import plan
 from nasgym.store import Store, open_store
 from nasgym.tasks import ImageTask
@@ -50,7 +60,8 @@ def _do(experiment: Experiment, name: str, stage: Stage, store: Store) -> None:
     if not known:
         for source in stage.sources:
             refuse_unfinished(around, name, source)
-        around.tell(StageBegun(name, stages.index(name) + 1, len(stages), _in_words(stage), *_amount(stage)))
+        total, unit = _amount(experiment, stage)
+        around.tell(StageBegun(name, stages.index(name) + 1, len(stages), _in_words(stage), total, unit))
     match stage:
         case TrainStage():
             _train(experiment, name, stage)
@@ -58,6 +69,8 @@ def _do(experiment: Experiment, name: str, stage: Stage, store: Store) -> None:
             begun_in(workspace, experiment.settings_of(name, stage))
         case FinalStage():
             retrain(_retraining(experiment, name, stage, store), store, around)
+        case SurrogateStage():
+            fit_stage(_fitting(experiment, name, stage, store), store, around)
         case FrozenStage() | WalkStage() | HardnessStage():
             play_stage(_play(experiment, name, stage), experiment.source_of(name), store, around)
         case _:
@@ -74,7 +87,9 @@ def _train(experiment: Experiment, name: str, stage: TrainStage) -> None:
     config = MetaConfig(
         agent=agent.model_copy(update={"init": init}),
         environment=experiment.config.environment_of(name),
-        tasks=TasksSettings(train=tuple(map(experiment.task_settings, stage.tasks))),
+        tasks=TasksSettings(train=tuple(map(experiment.task_settings, stage.tasks)))
+        if stage.surrogate is None
+        else answered_tasks(experiment, stage, stage.surrogate),
         run=RunSettings(
             steps=stage.steps,
             seed=experiment.seed_of(stage),
@@ -124,12 +139,27 @@ def _retraining(experiment: Experiment, name: str, stage: FinalStage, store: Sto
     return Retraining(name, stage, task, chosen, experiment.seed_of(stage), experiment.settings_of(name, stage))
 
 
+def _fitting(experiment: Experiment, name: str, stage: SurrogateStage, store: Store) -> Fitting:
+    """Return what the surrogate of a stage is fitted to."""
+    tasks = experiment.distinct(stage.tasks)
+    return Fitting(
+        name=name,
+        networks=evaluated_networks(experiment, stage.of, tasks, store),
+        tasks=tuple(tasks.values()),
+        space=experiment.networks(name).space,
+        estimator=experiment.source_of(name).estimator,
+        seed=experiment.seed_of(stage),
+        settings=experiment.settings_of(name, stage),
+    )
+
+
 def _in_words(stage: Stage) -> str:
     """Return what is done in a stage."""
     on = ", ".join(stage.tasks)
     match stage:
         case TrainStage():
-            return f"{stage.agent} learns on {on}"
+            answering = "" if stage.surrogate is None else f"; {stage.surrogate} answers, no network is trained"
+            return f"{stage.agent} learns on {on}{answering}"
         case FrozenStage():
             return f"the policy of {stage.policy} searches on {on}, its weights frozen"
         case WalkStage():
@@ -138,6 +168,8 @@ def _in_words(stage: Stage) -> str:
             return f"a short walk on each of {on}"
         case FinalStage():
             return f"the best of {stage.best_of} are trained for long"
+        case SurrogateStage():
+            return f"a surrogate is fitted to the networks of {', '.join(stage.of)} on {on}"
         case _:
             assert_never(stage)
 
@@ -177,13 +209,15 @@ def _refuse_impossible(stage: str, contender: Contender, task: ImageTask) -> Non
         ) from error
 
 
-def _amount(stage: Stage) -> tuple[int, str]:
+def _amount(experiment: Experiment, stage: Stage) -> tuple[int, str]:
     """Return how much there is to do in a stage, and of what."""
     match stage:
         case FinalStage():
             return (stage.networks + len(stage.beside)) * stage.trainings, "trainings"
         case HardnessStage():
             return stage.steps * len(stage.tasks), "steps"
+        case SurrogateStage():
+            return len(experiment.distinct(stage.tasks)), "tasks"
         case TrainStage() | FrozenStage() | WalkStage():
             return stage.steps, "steps"
         case _:
