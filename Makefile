@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint types imports doctests tests test-interop kills fuzz clean
+.PHONY: help setup demo test lint types imports doctests tests test-interop kills full-scale fuzz clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ test-interop: setup  ## Learn with SB3, TorchRL and RLlib; all environments unde
 kills: setup  ## Kill searches and their workers 100 times at random moments: about ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/cli/kills.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/experiments/meta_kills.py
+
+full-scale: setup  ## The paper's experiments from their full-scale files, few steps of each, killed and resumed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/experiments/full_scale.py
 
 fuzz: setup  ## 100,000 random action sequences in every environment: about an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/envs/random_walks.py --sequences 100000

@@ -54,6 +54,11 @@ def excess(planned: Plan, budget: Budget) -> Failed | None:
     ):
         if limit is not None and (cost := getattr(planned, attribute)) > limit:
             return Failed(FailureKind.OVER_BUDGET, f"{cost:,} {name}; the budget is {limit:,}.")
+    return beyond_cap(planned)
+
+
+def beyond_cap(planned: Plan) -> Failed | None:
+    """Return by what `planned` is over its profile's safety cap; `None` if it is not."""
     if planned.exceeds_cap:
         return Failed(
             FailureKind.OUT_OF_MEMORY,

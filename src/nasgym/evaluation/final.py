@@ -110,19 +110,21 @@ def train_final(
         network = initial_network(planned, seed, device)
         course = course_of(planned.architecture, recipe, images.scaling, seed)
         epochs: list[Epoch] = []
-        kept, weights = 0, _weights(network)
+        kept, weights = 0, dict[str, Tensor]()
         for epoch in fit(network, images.train, images.validation, course, planned=pace.planned):
             epochs.append(epoch)
-            if recipe.weights is Weights.LAST or epoch.validation.accuracy >= max(
-                past.validation.accuracy for past in epochs
-            ):
+            best = max(past.validation.accuracy for past in epochs)
+            if recipe.weights is Weights.BEST and epoch.validation.accuracy >= best:
                 kept, weights = len(epochs), _weights(network)
             if after_epoch is not None:
                 after_epoch(len(epochs), pace.planned(len(epochs)), epoch)
-        network.load_state_dict(weights)
+        if recipe.weights is Weights.BEST:
+            network.load_state_dict(weights)
+        else:
+            kept, weights = len(epochs), network.state_dict()  # no copy: those of large networks take gigabytes
         return TrainedNetwork(
             plan=planned,
-            weights={name: value.cpu() for name, value in weights.items()},
+            weights={name: value.detach().cpu() for name, value in weights.items()},
             scaling=images.scaling,
             class_names=task.class_names,
             validation=score(network, images.validation, images.scaling.on(device), Precision.FLOAT32),

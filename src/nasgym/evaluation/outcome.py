@@ -77,3 +77,14 @@ class Failed:
 
 
 Outcome = Completed | Failed
+
+
+def in_words(outcome: Outcome) -> str:
+    """Return what came out, for people.
+
+    >>> in_words(Completed(0.5, Metrics(seconds=2.0)))
+    'accuracy 0.5000 in 2.0 s'
+    """
+    if isinstance(outcome, Completed):
+        return f"accuracy {outcome.accuracy:.4f} in {outcome.metrics.seconds:.1f} s"
+    return f"{outcome.kind.value}: {outcome.message}"

@@ -4,7 +4,8 @@ import logging
 from dataclasses import dataclass
 
 from nasgym.architectures import Architecture, format_architecture
-from nasgym.evaluation import Completed, Estimator, EvaluationRequest, Outcome
+from nasgym.evaluation import Estimator, EvaluationRequest, Outcome
+from nasgym.evaluation.outcome import in_words
 from nasgym.evaluation.rewards import Reward
 from nasgym.experiments.clock import Clock
 from nasgym.experiments.events import Evaluated, Listener
@@ -143,11 +144,5 @@ class CandidateSearch:
         )
         self._steps[number] = step
         text = format_architecture(request.architecture)
-        _log.info("Network %d%s: %s: %s", number + 1, " (known)" if from_store else "", text, _in_words(step.outcome))
+        _log.info("Network %d%s: %s: %s", number + 1, " (known)" if from_store else "", text, in_words(step.outcome))
         listener(Evaluated(number + 1, len(self._steps), text, step.outcome, step.from_store))
-
-
-def _in_words(outcome: Outcome) -> str:
-    if isinstance(outcome, Completed):
-        return f"accuracy {outcome.accuracy:.4f} in {outcome.metrics.seconds:.1f} s"
-    return f"{outcome.kind.value}: {outcome.message}"

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasgym.architectures import Architecture, architecture_id
+from nasgym.architectures import Architecture, architecture_id, canonical
 from nasgym.evaluation import Completed, EvaluationKey, EvaluationRequest, Failed, FailureKind, Metrics, Outcome
+from nasgym.evaluation.feasibility import beyond_cap
 from nasgym.evaluation.recipes import Profile
 from nasgym.executors import Calls, Hung, Lost, Patience, Workforce, lost_worker
 from nasgym.executors.patience import TRAINING_FLOPS
 from nasgym.experiments.clock import SAFETY
 from nasgym.experiments.workspace import Workspace
+from nasgym.networks.plan import plan
 from nasgym.store import Step, Store
 from nasgym.tasks import Fidelity, ImageTask
 
@@ -162,12 +164,20 @@ def _finished(calls: Calls[tuple[FinalRound, FinalJob], Outcome], timeout: float
 
 
 def train_and_save(settings: FinalSettings, task: ImageTask, job: FinalJob, path: Path | None) -> Outcome:
-    """Train the network of `job` in this process, and write its weights to `path`; return its validation accuracy."""
+    """Train the network of `job` in this process, and write its weights to `path`; return its validation accuracy.
+
+    One that is too large for the profile, whose final networks may be wider than those of the search, fails as such.
+    """
     from nasgym.evaluation.checkpoints import save_checkpoint
     from nasgym.evaluation.final import FinalTraining, train_final
     from nasgym.evaluation.fitting import TrainingFailedError
     from nasgym.evaluation.training import is_out_of_memory
 
+    profile = settings.profile.network
+    planned = plan(canonical(job.architecture, profile.leaves), task.input_shape, task.n_classes, profile)
+    too_large = beyond_cap(planned)
+    if too_large is not None:
+        return too_large
     limit = settings.time_limit(job.rounds)
     how = FinalTraining(epochs=settings.epochs, time_limit=limit, device=settings.device, threads=1)
     try:
