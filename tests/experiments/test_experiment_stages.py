@@ -171,6 +171,7 @@ def test_hardness_is_told_task_by_task(finished):
     report = report_of(finished[0])
     assert [one.task for one in report.hardness] == ["low", "high"]
     assert all(1 <= len(one.accuracies) <= 8 for one in report.hardness)
+    assert all(one.seconds > 0 for one in report.hardness)  # also of networks that earlier stages had trained
     tasks = {task.name: task for task in report.tasks}
     assert (tasks["low"].stands_for, tasks["low"].classes, tasks["low"].input_shape) == ("omniglot", 3, (8, 8, 1))
 

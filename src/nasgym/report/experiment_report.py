@@ -185,7 +185,7 @@ class HardnessRecord:
     Attributes:
         task: name of a `TaskRecord`.
         accuracies: of the networks, one for each step that had one, in [0, 1].
-        seconds: it took.
+        seconds: that the trainings of its networks took, each counted once.
     """
 
     task: str

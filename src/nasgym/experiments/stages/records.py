@@ -203,7 +203,7 @@ def _hardness(experiment: Experiment, name: str, stage: HardnessStage, store: St
             if text is not None
         ]
         image_task = experiment.task(task)
-        found = store.evaluations(EvaluationQuery(run=run.id, data=image_task.fingerprint))
+        found = evaluated_networks(experiment, (name,), {image_task.fingerprint: image_task}, store)
         records.append(HardnessRecord(task, tuple(steps), sum(one.outcome.metrics.seconds for one in found)))
     return records
 
