@@ -104,6 +104,22 @@ static void descend_biases(const node *it, const __m512 *sums, const descent *to
     }
 }
 
+/* What the pass back through a convolution of `n` images begins with: gradients of its channels' parameters, those of
+   its weights still zero; and what `unnormalise` needs. */
+static descent begin_descent(const workspace *on, const node *it, const node *from, int n) {
+    __m512 sums[MAX_BLOCKS], products[MAX_BLOCKS];
+    const long channels = (long)it->blocks * LANES;
+    const descent by = {on->descents, on->descents + channels, on->descents + 2 * channels};
+    sums_of_gradient(it, n, sums, products);
+    memset(on->descents, 0, (size_t)(3 * channels) * sizeof(float));
+    if (it->scale)
+        descend(it, sums, products, (double)n * it->height * it->width, &by);
+    else
+        descend_biases(it, sums, &by);
+    memset(it->d_weights, 0, (size_t)(it->kernel * it->kernel * from->blocks * from->block * channels) * sizeof(float));
+    return by;
+}
+
 /* The gradient before the BatchNorm, or the last ReLU, of one image; `to` is the first pixel. */
 static void unnormalise(const node *it, const descent *by, int number, bf16 *to, spread on) {
     const bf16 *gradient = it->gradient + number * image(it), *value = it->value + number * image(it);

@@ -381,16 +381,7 @@ static void weigh(const workspace *on, const node *it, const node *from, int sta
 }
 
 static void backward_convolution(const workspace *on, const node *it, const node *from, int n, int adds) {
-    __m512 sums[MAX_BLOCKS], products[MAX_BLOCKS];
-    const long channels = (long)it->blocks * LANES;
-    const descent by = {on->descents, on->descents + channels, on->descents + 2 * channels};
-    sums_of_gradient(it, n, sums, products);
-    memset(on->descents, 0, (size_t)(3 * channels) * sizeof(float));
-    if (it->scale)
-        descend(it, sums, products, (double)n * it->height * it->width, &by);
-    else
-        descend_biases(it, sums, &by);
-    memset(it->d_weights, 0, (size_t)(it->kernel * it->kernel * from->blocks * from->block * channels) * sizeof(float));
+    const descent by = begin_descent(on, it, from, n);
     const grid in = input_grid(on, it, from), out = output_grid(on, it);
     const sink kept = {
         .of = from, .to = from->gradient, .above = it->relu ? it->input : 0, .on = &in, .adds = adds};

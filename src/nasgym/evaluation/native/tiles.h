@@ -20,6 +20,10 @@ typedef struct {
     uint8_t rows[16];
 } tile_shapes;
 
+/* Compilers do not know what the instructions on tiles read (GCC's have no operands in memory): all that was written so
+   far, at `at` and elsewhere, must be there before they do. */
+INLINE void written(const void *at) { __asm__ volatile("" : : "r"(at) : "memory"); }
+
 /* Gives the sums and what is on the left so many rows; must come before any product, in each thread. */
 static void shape_tiles(int rows) {
     tile_shapes shapes = {.palette = 1};
@@ -27,6 +31,7 @@ static void shape_tiles(int rows) {
         shapes.row_bytes[tile] = 4 * LANES;
         shapes.rows[tile] = (uint8_t)(tile < 6 ? rows : ROWS);
     }
+    written(&shapes);
     _tile_loadconfig(&shapes);
 }
 
@@ -42,6 +47,7 @@ typedef struct {
 INLINE void add_products(const int M, const int N, const operands *of, int steps) {
     const bf16 *left = of->left, *right = of->right;
     const long rows = of->left_row * 2, pairs_of = of->right_row * 2;
+    written(left);
     for (int step = 0; step < steps; step++, left += of->left_step, right += of->right_step) {
         _tile_loadd(6, right, pairs_of);
         if (N > 1) _tile_loadd(7, right + of->right_tile, pairs_of);
@@ -82,7 +88,10 @@ INLINE void clear_sums(void) {
     if (M > 1 && N > 1) DO(3, to + tile + LANES, 4 * row);                  \
     if (M > 2) DO(2, to + 2 * tile, 4 * row);                               \
     if (M > 2) DO(3, to + 3 * tile, 4 * row);
-INLINE void load_sums(const int M, const int N, const float *to, long row, long tile) { EACH_SUM(_tile_loadd) }
+INLINE void load_sums(const int M, const int N, const float *to, long row, long tile) {
+    written(to);
+    EACH_SUM(_tile_loadd)
+}
 INLINE void store_sums(const int M, const int N, float *to, long row, long tile) { EACH_SUM(_tile_stored) }
 
 #endif
